@@ -1,0 +1,64 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <stdio.h>
+#include <string.h>
+#include <vmdkrescue.h>
+
+#include "options.h"
+#include "progress.h"
+
+static const struct command *
+find_command(const char *name)
+{
+	for (unsigned i = 0; command_at(i); i++)
+		if (strcmp(command_at(i)->name, name) == 0)
+			return command_at(i);
+	return NULL;
+}
+
+static bool
+is_word(const char *given, const char *a, const char *b)
+{
+	return strcmp(given, a) == 0 || strcmp(given, b) == 0;
+}
+
+/* Output that did not arrive is a failure, too: a full disk under a redirect. */
+static enum exit_status
+flush(enum exit_status status)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return status;
+	perror("vmdk-rescue: standard output");
+	return EXIT_FAILED;
+}
+
+int
+main(int argc, char **argv)
+{
+	const struct command *command;
+	struct options options;
+	enum exit_status status;
+
+	if (argc < 2) {
+		fputs("vmdk-rescue: which command? Begin with: vmdk-rescue "
+		      "--help\n", stderr);
+		return EXIT_USAGE;
+	}
+	if (is_word(argv[1], "--help", "-h") || is_word(argv[1], "help", "")) {
+		help_overview();
+		return flush(EXIT_DONE);
+	}
+	if (is_word(argv[1], "--version", "-V")) {
+		printf("vmdk-rescue %s\n", vr_version());
+		return flush(EXIT_DONE);
+	}
+	command = find_command(argv[1]);
+	if (!command) {
+		fprintf(stderr, "vmdk-rescue: '%s' is not a command (see "
+				"vmdk-rescue --help)\n", argv[1]);
+		return EXIT_USAGE;
+	}
+	if (!options_parse(command, argc - 1, argv + 1, &options, &status))
+		return flush(status);
+	progress_catch_signals();
+	return flush(command->run(&options));
+}

@@ -1,0 +1,258 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * One table of options for all commands: a command names the letters it takes.
+ * The table makes getopt's input, the help, and the refusal of everything else.
+ */
+#include "options.h"
+
+#include <getopt.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "render.h"
+
+static const struct option_row {
+	char letter;
+	bool has_short;
+	const char *name, *argument, *help;
+} rows[] = {
+	{'o', true, "out", "DIR", "folder to make (default NAME.rescue); of "
+				  "several VMs, the folder for all of them"},
+	{'f', false, "force", NULL, "replace an earlier result"},
+	{'e', false, "esxi", NULL, "also write a descriptor for an ESXi host"},
+	{'a', false, "args", "S,C,B", "take these for the .args file: MiB "
+				      "skipped, MiB encrypted, bytes"},
+	{'c', false, "capacity", "SIZE", "the disk's size, if you know it: "
+					 "bytes, or with K, M, G, T"},
+	{'d', false, "adapter", "NAME", "lsilogic, buslogic, ide or legacyESX"},
+	{'m', false, "map", "FILE", "a ddrescue map that knows better"},
+	{'F', false, "format", "NAME", "ddrescue, picture or json; a picture on "
+				       "a terminal if not said"},
+	{'j', false, "json", NULL, "one JSON object a line"},
+	{'q', true, "quiet", NULL, "only the result, in short"},
+	{'v', true, "verbose", NULL, "the evidence, too"},
+	{'h', true, "help", NULL, "this help"},
+};
+#define ROWS (sizeof(rows) / sizeof(*rows))
+
+static const struct command *const commands[] = {
+	&command_recover, &command_info, &command_map,
+	&command_scan,	  &command_profiles,
+};
+
+const struct command *
+command_at(unsigned index)
+{
+	return index < sizeof(commands) / sizeof(*commands) ? commands[index]
+							    : NULL;
+}
+
+static bool
+takes(const struct command *command, char letter)
+{
+	return letter == 'h' || strchr(command->options, letter) != NULL;
+}
+
+/* --- help ----------------------------------------------------------------- */
+
+void
+help_overview(void)
+{
+	printf("vmdk-rescue brings back what ransomware left unencrypted in "
+	       "VMware disks.\nEvidence is only read, never changed.\n\n"
+	       "Usage:  vmdk-rescue COMMAND [OPTION...] PATH...\n\n");
+	for (unsigned i = 0; command_at(i); i++)
+		printf("  %-9s %-16s %s\n", command_at(i)->name,
+		       command_at(i)->operands, command_at(i)->summary);
+	printf("\nBegin with:  vmdk-rescue recover web01-flat.vmdk\n"
+	       "Options:     vmdk-rescue COMMAND --help     "
+	       "Manual:  man vmdk-rescue\n\n"
+	       "Exit status: 0 done, 1 done but something could not be "
+	       "recovered,\n             2 failed, 3 wrong usage\n");
+}
+
+static void
+help_command(const struct command *command)
+{
+	printf("Usage:  vmdk-rescue %s [OPTION...] %s\n\n%s\n\n",
+	       command->name, command->operands, command->summary);
+	for (size_t i = 0; i < ROWS; i++) {
+		char left[40], dash[5] = "    ";
+
+		if (!takes(command, rows[i].letter))
+			continue;
+		if (rows[i].has_short)
+			snprintf(dash, sizeof(dash), "-%c, ", rows[i].letter);
+		snprintf(left, sizeof(left), "%s--%s%s%s", dash, rows[i].name,
+			 rows[i].argument ? " " : "",
+			 rows[i].argument ? rows[i].argument : "");
+		render_field(stdout, 2, 24, left, rows[i].help);
+	}
+}
+
+/* --- parsing -------------------------------------------------------------- */
+
+/* getopt's tables, cut to what the command takes. */
+static void
+make_tables(const struct command *command, char shorts[3 * ROWS + 2],
+	    struct option longs[ROWS + 1])
+{
+	size_t n = 0;
+
+	*shorts++ = ':';
+	for (size_t i = 0; i < ROWS; i++) {
+		if (!takes(command, rows[i].letter))
+			continue;
+		longs[n++] = (struct option){
+			.name = rows[i].name,
+			.has_arg = rows[i].argument ? required_argument
+						    : no_argument,
+			.val = rows[i].letter,
+		};
+		if (!rows[i].has_short)
+			continue;
+		*shorts++ = rows[i].letter;
+		if (rows[i].argument)
+			*shorts++ = ':';
+	}
+	*shorts = '\0';
+	longs[n] = (struct option){0};
+}
+
+static bool
+parse_size(const char *text, uint64_t *ret)
+{
+	static const char units[] = "KMGT";
+	unsigned long long value;
+	unsigned shift = 0;
+	char *end;
+
+	if (*text < '0' || *text > '9')
+		return false;
+	value = strtoull(text, &end, 10);
+	if (*end && strchr(units, *end & ~0x20)) {
+		shift = 10 * (unsigned)(strchr(units, *end & ~0x20) - units + 1);
+		end++;
+	}
+	if (*end || value == 0 || value > (UINT64_MAX >> 1) >> shift)
+		return false;
+	*ret = (uint64_t)value << shift;
+	return true;
+}
+
+static bool
+parse_format(const char *text, enum map_format *ret)
+{
+	static const char *const names[] = {
+		[FORMAT_DDRESCUE] = "ddrescue",
+		[FORMAT_PICTURE] = "picture",
+		[FORMAT_JSON] = "json",
+	};
+
+	for (unsigned i = FORMAT_DDRESCUE; i <= FORMAT_JSON; i++)
+		if (strcmp(text, names[i]) == 0) {
+			*ret = (enum map_format)i;
+			return true;
+		}
+	return false;
+}
+
+static bool
+take(struct options *o, int letter, const char *argument)
+{
+	switch (letter) {
+	case 'o':
+		o->out = argument;
+		return *argument != '\0';
+	case 'f':
+		return o->force = true;
+	case 'e':
+		return o->esxi = true;
+	case 'a':
+		o->args = argument;
+		return true;
+	case 'c':
+		return parse_size(argument, &o->capacity);
+	case 'd':
+		o->adapter = argument;
+		return true;
+	case 'm':
+		o->map = argument;
+		return true;
+	case 'F':
+		return parse_format(argument, &o->format);
+	case 'j':
+		return o->json = true;
+	case 'q':
+		return o->quiet = true;
+	case 'v':
+		return o->verbose = true;
+	default:
+		return false;
+	}
+}
+
+static bool
+usage_error(const struct command *command, const char *what,
+	    const char *argument)
+{
+	fprintf(stderr, "vmdk-rescue: %s%s%s%s (see vmdk-rescue %s --help)\n",
+		what, argument ? " '" : "", argument ? argument : "",
+		argument ? "'" : "", command->name);
+	return false;
+}
+
+static bool
+check(const struct command *command, const struct options *o)
+{
+	if (command->needs_path && o->path_count == 0)
+		return usage_error(command, "which disk or folder?", NULL);
+	if (!command->needs_path && o->path_count)
+		return usage_error(command, "no operand is taken here, but got",
+				   o->paths[0]);
+	if (o->quiet && o->verbose)
+		return usage_error(command, "quiet and verbose exclude each "
+					    "other", NULL);
+	if (o->path_count > 1 && (o->args || o->capacity || o->map))
+		return usage_error(command, "--args, --capacity and --map speak "
+					    "of one disk: name only one", NULL);
+	return true;
+}
+
+bool
+options_parse(const struct command *command, int argc, char **argv,
+	      struct options *ret, enum exit_status *ret_status)
+{
+	struct option longs[ROWS + 1];
+	char shorts[3 * ROWS + 2];
+	struct options o = {0};
+	int letter;
+
+	*ret_status = EXIT_USAGE;
+	make_tables(command, shorts, longs);
+	opterr = 0;
+	while ((letter = getopt_long(argc, argv, shorts, longs, NULL)) != -1) {
+		if (letter == 'h') {
+			help_command(command);
+			*ret_status = EXIT_DONE;
+			return false;
+		}
+		if (letter == ':')
+			return usage_error(command, "an argument is missing for",
+					   argv[optind - 1]);
+		if (letter == '?')
+			return usage_error(command, "not an option of this "
+						    "command:",
+					   argv[optind - 1]);
+		if (!take(&o, letter, optarg))
+			return usage_error(command, "cannot be understood:",
+					   optarg);
+	}
+	o.paths = argv + optind;
+	o.path_count = argc - optind;
+	if (!check(command, &o))
+		return false;
+	*ret = o;
+	return true;
+}

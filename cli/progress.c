@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "progress.h"
+
+#include <inttypes.h>
+#include <signal.h>
+#include <stdio.h>
+#include <unistd.h>
+
+static bool shown;
+
+int
+progress_show(void *data, const char *doing, uint64_t done, uint64_t total)
+{
+	(void)data;
+	if (!isatty(STDERR_FILENO))
+		return 0;
+	fprintf(stderr, "\r\033[K%s", doing);
+	if (total > 1)
+		fprintf(stderr, " (%" PRIu64 " of %" PRIu64 ")", done + 1,
+			total);
+	fflush(stderr);
+	shown = true;
+	return 0;
+}
+
+void
+progress_clear(void)
+{
+	if (shown)
+		fputs("\r\033[K", stderr);
+	shown = false;
+}
+
+static void
+on_signal(int number)
+{
+	(void)number;
+	vr_cancel();
+}
+
+void
+progress_catch_signals(void)
+{
+	static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+	struct sigaction action = {.sa_handler = on_signal};
+
+	/* A second one kills: the work may hang in a dying disk. */
+	action.sa_flags = (int)SA_RESETHAND;
+	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
+		sigaction(signals[i], &action, NULL);
+}
+
+struct vr_options
+progress_options(const struct options *options)
+{
+	return (struct vr_options){
+		.size = sizeof(struct vr_options),
+		.args = options->args,
+		.capacity = options->capacity,
+		.adapter = options->adapter,
+		.map = options->map,
+		.progress = options->quiet || options->json ? NULL
+							    : progress_show,
+	};
+}

@@ -1,0 +1,370 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * libvmdkrescue: what ransomware left unencrypted in VMware virtual disks.
+ *
+ * Evidence is opened read-only and never written. Functions return 0 or a
+ * negative VR_E…; vr_error_sentence() then says what went wrong, where, and
+ * where known what to do. What was done to the bytes is never an error: it is
+ * in the map, in the flags of an extent, in a finding.
+ *
+ * Offsets, lengths and capacities are bytes in 64 bits unless a name says
+ * otherwise. The library prints nothing, never exits, and installs no handlers.
+ */
+#ifndef VMDKRESCUE_H
+#define VMDKRESCUE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define VR_API __attribute__((visibility("default")))
+
+/* --- errors ------------------------------------------------------------ */
+
+enum vr_error {
+	VR_E_MEMORY = -1,      /* no memory */
+	VR_E_IO = -2,	       /* the system failed to read or write */
+	VR_E_USAGE = -3,       /* the caller asked for what cannot be */
+	VR_E_FORMAT = -4,      /* not what it was taken for, or too damaged */
+	VR_E_LIMIT = -5,       /* larger than anything genuine can be */
+	VR_E_UNSUPPORTED = -6, /* genuine, but not read by this version */
+	VR_E_DENIED = -7,      /* no permission, or a read-only place */
+	VR_E_MISSING = -8,     /* not there */
+	VR_E_EXISTS = -9,      /* there already */
+	VR_E_FULL = -10,       /* no space left, or over quota */
+	VR_E_CANCELLED = -11,  /* vr_cancel() or the progress callback said so */
+};
+
+/*
+ * The sentence of the calling thread's last failure. Valid until its next call
+ * into the library.
+ */
+VR_API const char *vr_error_sentence(void);
+
+VR_API const char *vr_version(void);
+
+/*
+ * A file's name as text that can be shown and put into JSON anywhere: UTF-8
+ * stays, control bytes and bytes that are not UTF-8 become \xNN, a backslash is
+ * doubled. free() it; NULL when memory ran out.
+ */
+VR_API char *vr_printable(const char *name);
+
+/* "40 GiB", "1.50 MiB", "512 bytes", in room. */
+VR_API const char *vr_human_size(uint64_t bytes, char room[32]);
+
+/*
+ * Asks running calls of all threads to end with VR_E_CANCELLED; outputs under
+ * way leave nothing behind. Safe in a signal handler. It stays set.
+ */
+VR_API void vr_cancel(void);
+
+/* --- sources ----------------------------------------------------------- */
+
+enum vr_extent_flag {
+	VR_EXTENT_HOLE = 1 << 0,     /* nothing is stored here */
+	VR_EXTENT_ZERO = 1 << 1,     /* reads as zeros */
+	VR_EXTENT_DAMAGED = 1 << 2,  /* lost: encrypted or unreadable */
+	VR_EXTENT_SUSPECT = 1 << 3,  /* may be lost: not shown either way */
+	VR_EXTENT_REPAIRED = 1 << 4, /* rebuilt by us */
+};
+
+struct vr_extent {
+	uint64_t length;
+	unsigned flags; /* of enum vr_extent_flag */
+};
+
+/*
+ * Bytes at any offset. Immutable once open, readable from any thread, freed
+ * with vr_source_free().
+ */
+struct vr_source;
+
+/* A regular file or block device, opened read-only. */
+VR_API int vr_file_open(const char *path, struct vr_source **ret);
+VR_API void vr_source_free(struct vr_source *source);
+VR_API uint64_t vr_source_size(const struct vr_source *source);
+
+/* All n bytes or an error; a range that leaves the source is VR_E_USAGE. */
+VR_API int vr_source_read_at(struct vr_source *source, void *buf, size_t n,
+			     uint64_t off);
+
+/* The extent that contains off (below the size), from off on; length > 0. */
+VR_API int vr_source_next(struct vr_source *source, uint64_t off,
+			  struct vr_extent *ret);
+
+/* --- damage maps -------------------------------------------------------- */
+
+enum vr_damage {
+	VR_UNKNOWN,
+	VR_INTACT,
+	VR_SUSPECT,
+	VR_ENCRYPTED,
+	VR_UNREADABLE,
+	VR_RECOVERED,
+};
+#define VR_DAMAGES 6
+
+/* Layers of evidence, the weakest first. */
+enum vr_layer {
+	VR_LAYER_PROFILE,  /* predicted from a family's published rule */
+	VR_LAYER_MEASURED, /* seen in the bytes */
+	VR_LAYER_HAND,	   /* said by a person, in a map file */
+};
+#define VR_LAYERS 3
+
+VR_API const char *vr_damage_name(enum vr_damage damage);
+VR_API const char *vr_layer_name(enum vr_layer layer);
+
+/*
+ * What is known of each byte of a file or disk. Every layer keeps its own
+ * evidence; the answer at an offset is the strongest layer's that says
+ * anything. A map that the library hands out is frozen: any thread may read it.
+ */
+struct vr_map;
+
+struct vr_span {
+	uint64_t off, length;
+	enum vr_damage damage;
+	enum vr_layer layer; /* that decided; VR_LAYER_PROFILE if unknown */
+};
+
+VR_API void vr_map_free(struct vr_map *map);
+VR_API uint64_t vr_map_size(const struct vr_map *map);
+
+/*
+ * The span at off (below the size): it begins at off and ends where damage or
+ * layer change. Costs the logarithm of the map, whatever the number of stripes.
+ */
+VR_API void vr_map_at(const struct vr_map *map, uint64_t off,
+		      struct vr_span *ret);
+
+/* As vr_map_at(), but neighbours that differ only in layer are one span. */
+VR_API void vr_map_span(const struct vr_map *map, uint64_t off,
+			struct vr_span *ret);
+
+/* Bytes by damage; they add up to the size. */
+VR_API void vr_map_totals(const struct vr_map *map,
+			  uint64_t ret_bytes[VR_DAMAGES]);
+
+/* The same for [off, off + length), which must be inside. */
+VR_API void vr_map_totals_in(const struct vr_map *map, uint64_t off,
+			     uint64_t length, uint64_t ret_bytes[VR_DAMAGES]);
+
+/*
+ * The map as it is kept: count pieces of length bytes, stride apart from start
+ * to start. Of runs of one layer that overlap, the later one counts.
+ */
+struct vr_map_run {
+	enum vr_layer layer;
+	enum vr_damage damage;
+	uint64_t first, length, stride, count;
+};
+
+/* Calls each for every run in order; an answer other than 0 ends it. */
+VR_API int vr_map_runs(const struct vr_map *map,
+		       int (*each)(void *data, const struct vr_map_run *run),
+		       void *data);
+
+/* Number of lines that vr_map_write() would print; stops counting at most. */
+VR_API uint64_t vr_map_lines(const struct vr_map *map, uint64_t most);
+
+/*
+ * The map as text that GNU ddrescue's tools read: '+' intact or recovered, '-'
+ * encrypted or unreadable, '*' suspect, '?' unknown. Comment lines carry what
+ * these four cannot say, and vr_map_read() takes all of it back exactly. With
+ * lines false the block lines shrink to one '?' and only the comments speak:
+ * for maps of very many stripes.
+ */
+VR_API int vr_map_write(const struct vr_map *map, FILE *to, bool lines);
+
+/*
+ * Reads a map from text. Lines of a plain ddrescue map become the hand layer;
+ * so do lines that disagree with the comments: somebody edited them.
+ */
+VR_API int vr_map_read(const char *text, size_t n, struct vr_map **ret);
+
+/* --- attack profiles ---------------------------------------------------- */
+
+struct vr_profile_info {
+	const char *name, *title, *rule, *sidecar, *source;
+};
+
+/* The index-th profile; false behind the last. Strings are static. */
+VR_API bool vr_profile_get(size_t index, struct vr_profile_info *ret);
+
+/* --- disks -------------------------------------------------------------- */
+
+/* Called now and then; not zero cancels. total is 0 where it is not known. */
+typedef int (*vr_progress)(void *data, const char *doing, uint64_t done,
+			   uint64_t total);
+
+struct vr_options {
+	size_t size;	     /* sizeof(struct vr_options) */
+	const char *args;    /* "STEP,CHUNK,BYTES" in place of a .args file */
+	uint64_t capacity;   /* of the disk; 0: work it out */
+	const char *adapter; /* lsilogic, buslogic, ide; NULL: work it out */
+	const char *map;     /* path of a map that overrides, or NULL */
+	vr_progress progress;
+	void *progress_data;
+};
+
+/* What happened to a disk, apart from what to do about it. */
+enum vr_condition {
+	VR_CONDITION_UNDECIDED,	 /* the bytes do not say */
+	VR_CONDITION_UNTOUCHED,	 /* no trace of an attack */
+	VR_CONDITION_LOCKED,	 /* attacked, but never encrypted */
+	VR_CONDITION_WAVE_1,	 /* ESXiArgs, about a hundred stripes */
+	VR_CONDITION_WAVE_2,	 /* ESXiArgs, every other MiB */
+	VR_CONDITION_EITHER,	 /* ESXiArgs; both waves do the same here */
+	VR_CONDITION_BOTH,	 /* hit by wave 1, then by wave 2 */
+	VR_CONDITION_STRIPED,	 /* by the .args rule, of neither wave */
+	VR_CONDITION_INTERRUPTED, /* stripes up to some point */
+	VR_CONDITION_WHOLE,	 /* encrypted from end to end */
+	VR_CONDITION_FOREIGN,	 /* damaged, not by this family's rule */
+	VR_CONDITION_UNREADABLE, /* the storage fails */
+};
+
+VR_API const char *vr_condition_name(enum vr_condition condition);
+
+enum vr_severity {
+	VR_NOTE,    /* good to know */
+	VR_WARNING, /* may change what to do */
+	VR_LOSS,    /* something cannot be recovered */
+};
+
+struct vr_finding {
+	enum vr_severity severity;
+	const char *code; /* stable, for scripts: "args-malformed" */
+	const char *text; /* a sentence */
+};
+
+/* One piece of evidence for a capacity. */
+enum vr_weight { VR_DECIDED, VR_AGREES, VR_CONTRADICTS };
+
+struct vr_capacity_clue {
+	enum vr_weight weight;
+	const char *kind; /* "backup-gpt", "whole-mib", "args", … */
+	uint64_t bytes;	  /* the capacity it speaks for */
+	const char *text;
+};
+
+/* One host file of a disk. Texts are printable UTF-8, owned by the disk. */
+struct vr_file_info {
+	size_t size;	 /* sizeof(struct vr_file_info) */
+	const char *path;
+	uint64_t length; /* as found */
+	uint64_t allocated;
+	uint64_t capacity;	 /* before the attack */
+	uint64_t trailer_length; /* behind the capacity, all runs */
+	unsigned trailers;	 /* completed runs, 0: unknown or none */
+
+	enum vr_condition condition;
+	const char *profile; /* NULL where none fits */
+	bool has_args;	     /* used; a bad one is a finding */
+	uint64_t args_step, args_chunk, args_bytes;
+	const char *bound; /* the hypothesis that the bytes bear out */
+	uint64_t bound_bytes;
+	uint64_t stripes_predicted, stripes_encrypted;
+	uint64_t stripes_read;	/* looked at one by one */
+	uint64_t measure_bytes; /* read to decide */
+	size_t clues;
+	const struct vr_map *map; /* of [0, capacity) */
+};
+
+struct vr_disk_info {
+	size_t size;	  /* sizeof(struct vr_disk_info) */
+	const char *name; /* of the descriptor, without .vmdk */
+	const char *path; /* what it was found by */
+	uint64_t capacity;
+	bool capacity_sure;
+	enum vr_condition condition;
+	const char *state;     /* what happened, a sentence */
+	const char *next_step; /* what to do, a sentence */
+	const char *adapter;
+	const char *adapter_source;
+	bool thin;
+	size_t files, findings;
+	uint64_t bytes[VR_DAMAGES];
+};
+
+/* The disks of a VM: of a folder, or the one that a file belongs to. */
+struct vr_vm;
+struct vr_disk;
+
+/*
+ * path is a flat file, a descriptor (encrypted or not), or a VM's folder.
+ * Reads what is needed to say what happened, at most some tens of MiB a disk.
+ * options may be NULL. Free *ret with vr_vm_free(); all that was got from it
+ * goes with it.
+ */
+VR_API int vr_vm_open(const char *path, const struct vr_options *options,
+		      struct vr_vm **ret);
+VR_API void vr_vm_free(struct vr_vm *vm);
+VR_API const char *vr_vm_name(const struct vr_vm *vm);
+VR_API size_t vr_vm_disks(const struct vr_vm *vm);
+VR_API struct vr_disk *vr_vm_disk(const struct vr_vm *vm, size_t index);
+
+/* Findings about the VM's folder rather than one disk. */
+VR_API size_t vr_vm_findings(const struct vr_vm *vm);
+VR_API void vr_vm_finding(const struct vr_vm *vm, size_t index,
+			  struct vr_finding *ret);
+
+/* ret->size must be set; fields of a later version stay untouched. */
+VR_API void vr_disk_info(const struct vr_disk *disk, struct vr_disk_info *ret);
+VR_API void vr_disk_file(const struct vr_disk *disk, size_t index,
+			 struct vr_file_info *ret);
+VR_API void vr_disk_finding(const struct vr_disk *disk, size_t index,
+			    struct vr_finding *ret);
+VR_API void vr_disk_clue(const struct vr_disk *disk, size_t file, size_t index,
+			 struct vr_capacity_clue *ret);
+
+/* Of [0, capacity) of the disk; belongs to it. */
+VR_API const struct vr_map *vr_disk_map(const struct vr_disk *disk);
+
+/* The disk's bytes as they stand, damage in the extents' flags; belongs to it. */
+VR_API struct vr_source *vr_disk_source(const struct vr_disk *disk);
+
+/* The report of all disks as JSON, schema vmdk-rescue-report-1; free() it. */
+VR_API int vr_vm_report(const struct vr_vm *vm, char **ret);
+
+/* --- recovery ------------------------------------------------------------ */
+
+struct vr_recover_options {
+	size_t size;	 /* sizeof(struct vr_recover_options) */
+	const char *out; /* folder to make; NULL: NAME.rescue, see the manual */
+	bool force;	 /* replace an earlier result of ours */
+	bool esxi;	 /* also a vmfs descriptor for the host */
+};
+
+/*
+ * Writes the products of all disks into a new folder: complete or not at all.
+ * *ret_folder receives its path; free() it. An existing folder is VR_E_EXISTS.
+ */
+VR_API int vr_vm_recover(const struct vr_vm *vm,
+			 const struct vr_recover_options *options,
+			 char **ret_folder);
+
+/* --- datastores ---------------------------------------------------------- */
+
+/* Called for each VM; vm is NULL where path failed, see vr_error_sentence(). */
+typedef int (*vr_scan_found)(void *data, const char *path, struct vr_vm *vm);
+
+/*
+ * Walks a folder tree for VMs, in the order of their names, without following
+ * symbolic links. A callback's answer other than 0 ends the walk and is
+ * returned. What cannot be read is reported through the callback, too.
+ */
+VR_API int vr_scan(const char *path, const struct vr_options *options,
+		   vr_scan_found found, void *data);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VR_IMAGE_FOLDER_H
+#define VR_IMAGE_FOLDER_H
+
+#include "base/cleanup.h"
+#include "format/descriptor.h"
+#include "format/vmx.h"
+#include "image/findings.h"
+
+/*
+ * A VM's folder as it was found: its names, the descriptors and configurations
+ * in it that are still plain text, and the disks that all of this tells of.
+ * Names are raw bytes; they come from an attacked machine and are looked up in
+ * this folder only.
+ */
+struct vr_folder {
+	char *path;
+	struct {
+		char **items; /* ascending by byte */
+		size_t count, room;
+	} names;
+	struct {
+		struct vr_plain {
+			const char *name; /* of names */
+			struct vr_descriptor *descriptor;
+		} *items;
+		size_t count, room;
+	} plain;
+	struct {
+		struct vr_config {
+			const char *name;
+			struct vr_vmx *vmx;
+		} *items;
+		size_t count, room;
+	} configs; /* best first: .vmx~, .vmx, .vmtx */
+	struct {
+		struct vr_candidate *items;
+		size_t count, room;
+	} disks;
+	struct vr_findings findings;
+};
+
+/* A piece of a disk: bytes of a file, or of nothing (name NULL: zeros). */
+struct vr_piece {
+	char *name;
+	uint64_t off;
+	uint64_t bytes; /* 0: all of the file, as much as that proves to be */
+};
+
+/* A base disk to be recovered. */
+struct vr_candidate {
+	char *name; /* of its descriptor, without ".vmdk" */
+	const struct vr_descriptor *descriptor; /* still plain, or NULL */
+	struct {
+		struct vr_piece *items;
+		size_t count, room;
+	} pieces;
+};
+
+/* Fails only where the folder itself cannot be listed, or without memory. */
+int vr_folder_open(const char *path, struct vr_folder **ret);
+void vr_folder_free(struct vr_folder *folder);
+VR_CLEANUP_FOR(struct vr_folder, vr_folder_free)
+
+bool vr_folder_has(const struct vr_folder *folder, const char *name);
+
+/* path/name; NULL without memory. */
+char *vr_folder_join(const struct vr_folder *folder, const char *name);
+
+/* The disk that a file of the folder belongs to, or NULL. */
+struct vr_candidate *vr_folder_disk_of(const struct vr_folder *folder,
+				       const char *name);
+
+/* A disk of one file whose name tells nothing. */
+int vr_folder_add_lone(struct vr_folder *folder, const char *file,
+		       struct vr_candidate **ret);
+
+/* The plain descriptor of a snapshot whose parent is that descriptor, or NULL. */
+const struct vr_descriptor *vr_folder_child(const struct vr_folder *folder,
+					    const char *parent);
+
+/* A candidate's name from that of a file: without "-flat.vmdk" and the like. */
+char *vr_disk_name_of(const char *file);
+
+#endif

@@ -1,0 +1,179 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * What happened to a disk and what to do next, each a sentence, apart: a disk
+ * that opens is not a disk that is whole, and people were misled by tools that
+ * said only "success".
+ */
+#include <inttypes.h>
+
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "image/disk.h"
+
+const char *
+vr_condition_name(enum vr_condition condition)
+{
+	static const char *const names[] = {
+		[VR_CONDITION_UNDECIDED] = "undecided",
+		[VR_CONDITION_UNTOUCHED] = "untouched",
+		[VR_CONDITION_LOCKED] = "locked",
+		[VR_CONDITION_WAVE_1] = "wave-1",
+		[VR_CONDITION_WAVE_2] = "wave-2",
+		[VR_CONDITION_EITHER] = "wave-1-or-2",
+		[VR_CONDITION_BOTH] = "wave-1-and-2",
+		[VR_CONDITION_STRIPED] = "striped",
+		[VR_CONDITION_INTERRUPTED] = "interrupted",
+		[VR_CONDITION_WHOLE] = "encrypted-whole",
+		[VR_CONDITION_FOREIGN] = "foreign",
+		[VR_CONDITION_UNREADABLE] = "unreadable",
+	};
+
+	return (unsigned)condition < sizeof(names) / sizeof(*names)
+		       ? names[condition]
+		       : "?";
+}
+
+static char *
+striped(const struct vr_disk *disk, const char *by)
+{
+	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+	uint64_t lost = disk->bytes[VR_ENCRYPTED];
+	char size[32], chunk[32], period[32];
+
+	if (d->hypothesis.chunk == d->hypothesis.period)
+		return vr_format("Encrypted by %s: the first %s; the rest is as "
+				 "it was.", by, vr_human_size(lost, size));
+	return vr_format("Striped by %s: %s encrypted out of every %s from the "
+			 "beginning on, %s or %.3g %% of the disk in all; the "
+			 "rest is as it was.", by,
+			 vr_human_size(d->hypothesis.chunk, chunk),
+			 vr_human_size(d->hypothesis.period, period),
+			 vr_human_size(lost, size),
+			 100.0 * (double)lost / (double)disk->capacity);
+}
+
+static char *
+locked(const struct vr_disk *disk)
+{
+	struct vr_file_info file = {.size = sizeof(file)};
+
+	vr_hostfile_info(disk->files.items[0], &file);
+	return vr_format("Never encrypted, although %s: ordinary data stands in "
+			 "all %" PRIu64 " of the places that were looked at.",
+			 file.has_args ? "a .args file says that it was tried"
+				       : "the attack's key was appended",
+			 file.stripes_read);
+}
+
+static char *
+interrupted(const struct vr_disk *disk)
+{
+	const struct vr_measure *m = &disk->files.items[0]->diagnosis.measure;
+	uint64_t lost = disk->bytes[VR_ENCRYPTED];
+	char end[32], size[32];
+
+	return vr_format("The encryption was interrupted at about %s: %s or "
+			 "%.3g %% of the disk is lost, what follows was never "
+			 "reached.", vr_human_size(m->end, end),
+			 vr_human_size(lost, size),
+			 100.0 * (double)lost / (double)disk->capacity);
+}
+
+static char *
+state_of(const struct vr_disk *disk)
+{
+	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+
+	switch (disk->condition) {
+	case VR_CONDITION_UNTOUCHED:
+		return vr_format("No trace of an attack: the first MiB, where "
+				 "ESXiArgs begins, holds ordinary data, and "
+				 "there is no usable .args file.");
+	case VR_CONDITION_LOCKED:
+		return locked(disk);
+	case VR_CONDITION_WAVE_1:
+		return striped(disk, "the first wave of ESXiArgs");
+	case VR_CONDITION_WAVE_2:
+		return striped(disk, "the second wave of ESXiArgs");
+	case VR_CONDITION_EITHER:
+		return striped(disk, "ESXiArgs (at this size both waves do the "
+				     "same)");
+	case VR_CONDITION_BOTH:
+		return striped(disk, "both waves of ESXiArgs, one over the "
+				     "other");
+	case VR_CONDITION_STRIPED:
+		return striped(disk, "the rule of its .args file, which is "
+				     "neither wave's usual one");
+	case VR_CONDITION_INTERRUPTED:
+		return interrupted(disk);
+	case VR_CONDITION_WHOLE:
+		return vr_format("Encrypted from end to end, as ESXiArgs does "
+				 "to files below 200 MiB: nothing of it can be "
+				 "read.");
+	case VR_CONDITION_FOREIGN:
+		return vr_format("The beginning is noise, as encrypted data is, "
+				 "but not by a pattern that ESXiArgs would use "
+				 "on this size; %zu of %zu places looked at are "
+				 "noise.", d->noisy, d->looked);
+	case VR_CONDITION_UNREADABLE:
+		return vr_format("The storage fails: nothing that would decide "
+				 "could be read.");
+	case VR_CONDITION_UNDECIDED:
+		break;
+	}
+	return vr_format("The bytes do not say what happened: everything looked "
+			 "at is noise, as in a disk that is encrypted whole, or "
+			 "in a guest that encrypts itself.");
+}
+
+static const char *
+next_of(enum vr_condition condition)
+{
+	switch (condition) {
+	case VR_CONDITION_UNTOUCHED:
+	case VR_CONDITION_LOCKED:
+		return "The disk itself needs no repair: the new descriptor "
+		       "opens it. Copy the files out, or register it with a "
+		       "new VM.";
+	case VR_CONDITION_WAVE_1:
+	case VR_CONDITION_EITHER:
+	case VR_CONDITION_STRIPED:
+	case VR_CONDITION_INTERRUPTED:
+		return "Open the new descriptor read-only and copy the files "
+		       "out. The first MiB is lost, and with it the partition "
+		       "table: gdisk finds the backup of a GPT disk, testdisk "
+		       "the partitions of an MBR disk. The descriptor opens "
+		       "now; that alone does not make the guest boot.";
+	case VR_CONDITION_WAVE_2:
+	case VR_CONDITION_BOTH:
+		return "Half of the disk is there, so do not throw it away: "
+		       "small files are often whole, big ones have holes. The "
+		       "map says which bytes are lost; check every file that "
+		       "you copy out against it.";
+	case VR_CONDITION_WHOLE:
+		return "Look for a backup, a replica or a template of this "
+		       "disk. Disks this small are often swap or scratch space "
+		       "that can be made anew.";
+	case VR_CONDITION_FOREIGN:
+		return "If you know the family, say its numbers with --args; "
+		       "else keep the evidence and ask who knows it. Nothing "
+		       "in the map is called intact until then.";
+	case VR_CONDITION_UNREADABLE:
+		return "Copy the file with GNU ddrescue to sound storage and "
+		       "run this again on the copy.";
+	case VR_CONDITION_UNDECIDED:
+		break;
+	}
+	return "If a .args file lay beside it, put a copy back or say its "
+	       "numbers with --args. If the guest encrypts its own disk, open "
+	       "the new descriptor and try its password.";
+}
+
+int
+vr_disk_describe(struct vr_disk *disk)
+{
+	disk->state = state_of(disk);
+	disk->next_step = vr_format("%s", next_of(disk->condition));
+	return disk->state && disk->next_step ? 0 : vr_fail_memory();
+}

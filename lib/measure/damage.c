@@ -1,0 +1,395 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "measure/damage.h"
+
+#include "base/checked.h"
+#include "measure/block.h"
+
+/* Fewer proved stripes than this are no pattern. */
+#define PATTERN_LEAST 3
+/* Places looked at when no pattern fits. */
+#define PLACES	      64
+/* Disks below this many bytes are encrypted whole by wave 1. */
+#define WHOLE_BELOW   (UINT64_C(200) * VR_MIB)
+
+struct trial {
+	struct vr_source *source;
+	const struct vr_profile_case *c;
+	struct vr_map *map;
+	bool completed;
+	struct vr_diagnosis *d;
+};
+
+/* --- the map ------------------------------------------------------------ */
+
+/* Stripes of h that begin below from/period … up to end, as runs of the map. */
+static int
+add_stripes(struct vr_map *map, enum vr_layer layer, enum vr_damage damage,
+	    const struct vr_hypothesis *h, uint64_t start, uint64_t end)
+{
+	struct vr_run all, parts[VR_RUN_CROP_MOST];
+	size_t n;
+	int r = 0;
+
+	end = vr_min(end, vr_map_size(map));
+	if (start >= end ||
+	    !vr_run_make(0, h->chunk, h->period, vr_div_up(end, h->period), &all))
+		return 0;
+	n = vr_run_crop(&all, start, end, parts);
+	for (size_t i = 0; r == 0 && i < n; i++)
+		r = vr_map_add(map, layer, damage, &parts[i]);
+	return r;
+}
+
+/* What the rule says, before a byte is read: the bounds that disagree doubt. */
+static int
+lay_prediction(struct vr_map *map, const struct vr_hypothesis *h)
+{
+	uint64_t sure = h->bounds[0].end, most = vr_hypothesis_end(h);
+	int r;
+
+	r = vr_map_add_range(map, VR_LAYER_PROFILE, VR_INTACT, 0,
+			     vr_map_size(map));
+	if (r == 0)
+		r = add_stripes(map, VR_LAYER_PROFILE, VR_ENCRYPTED, h, 0, sure);
+	if (r == 0)
+		r = add_stripes(map, VR_LAYER_PROFILE, VR_SUSPECT, h, sure,
+				most);
+	return r;
+}
+
+static enum vr_damage
+damage_of_look(const struct vr_measure *m, const struct vr_look *look)
+{
+	if (look->verdict == VR_STRIPE_UNREADABLE)
+		return VR_UNREADABLE;
+	if (vr_look_contradicts(m, look))
+		return VR_SUSPECT;
+	return VR_UNKNOWN; /* nothing to say of its own */
+}
+
+/* Stripes that do not go with the rest, on a sheet above it. */
+static int
+lay_exceptions(struct vr_map *map, const struct vr_hypothesis *h,
+	       const struct vr_measure *m)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < m->looks.count; i++) {
+		const struct vr_look *look = &m->looks.items[i];
+		enum vr_damage damage = damage_of_look(m, look);
+		uint64_t start = look->stripe * h->period;
+
+		if (damage != VR_UNKNOWN)
+			r = vr_map_add_range(map, VR_LAYER_MEASURED, damage,
+					     start, h->chunk);
+	}
+	return r;
+}
+
+/*
+ * Encrypted to the boundary, clear behind it, suspect between where it is not
+ * sharp. Undecided bytes leave the prediction standing.
+ */
+static int
+lay_measurement(struct vr_map *map, const struct vr_hypothesis *h,
+		const struct vr_measure *m)
+{
+	bool explained = m->bound != VR_NO_BOUND && !m->ambiguous;
+	uint64_t hit = explained ? m->end
+				 : vr_min(m->hit_end * h->period, m->end);
+	uint64_t clear = explained ? m->end : m->clear_from * h->period;
+	uint64_t most = vr_hypothesis_end(h);
+	int r;
+
+	if (!m->decided)
+		return 0;
+	r = add_stripes(map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0, hit);
+	if (r == 0)
+		r = add_stripes(map, VR_LAYER_MEASURED, VR_SUSPECT, h, hit,
+				clear);
+	if (r == 0)
+		r = add_stripes(map, VR_LAYER_MEASURED, VR_INTACT, h,
+				vr_max(hit, clear), most);
+	return r == 0 ? lay_exceptions(map, h, m) : r;
+}
+
+/* --- choosing ----------------------------------------------------------- */
+
+static int
+measure(struct trial *t, const struct vr_hypothesis *h,
+	const struct vr_measure_how *how, struct vr_measure *ret)
+{
+	int r = vr_measure_stripes(t->source, h, how, ret);
+
+	if (r == 0)
+		t->d->bytes_read += ret->bytes_read;
+	return r;
+}
+
+static bool
+first_is_clear(const struct vr_measure *m)
+{
+	return m->looks.count && m->looks.items[0].stripe == 0 &&
+	       m->looks.items[0].verdict == VR_STRIPE_CLEAR;
+}
+
+/* The boundary says what became of the run that the sidecar announced. */
+static enum vr_condition
+condition_of(const struct trial *t, const struct vr_hypothesis *h,
+	     const struct vr_measure *m)
+{
+	bool whole = h->chunk == h->period;
+
+	if (m->looks.count && m->unreadable == m->looks.count)
+		return VR_CONDITION_UNREADABLE;
+	if (m->decided && m->hit_end == 0 && first_is_clear(m))
+		return VR_CONDITION_LOCKED;
+	if (!m->decided)
+		return whole || t->completed ? h->condition
+					     : VR_CONDITION_UNDECIDED;
+	if (m->bound == VR_NO_BOUND)
+		return VR_CONDITION_INTERRUPTED;
+	if (whole && m->end < t->c->length)
+		return VR_CONDITION_STRIPED;
+	return h->condition;
+}
+
+static void
+take(struct trial *t, const struct vr_hypothesis *h, struct vr_measure *m,
+     enum vr_condition condition)
+{
+	t->d->chosen = true;
+	t->d->hypothesis = *h;
+	t->d->measure = *m;
+	t->d->condition = condition;
+	*m = (struct vr_measure){0};
+}
+
+static bool
+is_pattern(const struct vr_measure *m)
+{
+	return m->encrypted >= PATTERN_LEAST &&
+	       m->contradictions * 10 <= m->encrypted;
+}
+
+/*
+ * Stripes of an earlier run count where the later one left gaps. Both sides of
+ * such a stripe may be noise of the later run, so order is looked for one gap
+ * further away.
+ */
+static int
+try_earlier(struct trial *t, const struct vr_hypothesis *h)
+{
+	const struct vr_hypothesis *later = &t->d->hypothesis;
+	struct vr_measure_how how = {
+		.neighbour = later->period - later->chunk == h->chunk
+				     ? later->chunk
+				     : 0,
+		.skip_chunk = later->chunk,
+		.skip_period = later->period,
+	};
+	struct vr_measure m;
+	int r;
+
+	r = measure(t, h, &how, &m);
+	if (r < 0)
+		return r;
+	if (m.encrypted >= PATTERN_LEAST && is_pattern(&m)) {
+		t->d->has_earlier = true;
+		t->d->earlier = *h;
+		t->d->earlier_encrypted = m.encrypted;
+		if (t->d->condition == VR_CONDITION_WAVE_2)
+			t->d->condition = VR_CONDITION_BOTH;
+		r = add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0,
+				m.end);
+	}
+	vr_measure_free(&m);
+	return r;
+}
+
+static int
+try_earlier_runs(struct trial *t, const struct vr_hypotheses *all)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < all->count; i++)
+		if (all->items[i].earlier && !t->d->has_earlier &&
+		    t->d->condition != VR_CONDITION_LOCKED)
+			r = try_earlier(t, &all->items[i]);
+	return r;
+}
+
+static int
+follow_sidecar(struct trial *t, const struct vr_hypotheses *all)
+{
+	const struct vr_hypothesis *h = &all->items[0];
+	const struct vr_measure_how how = {0};
+	struct vr_measure m;
+	int r;
+
+	r = measure(t, h, &how, &m);
+	if (r < 0)
+		return r;
+	t->d->predicted = true;
+	take(t, h, &m, condition_of(t, h, &m));
+	r = lay_prediction(t->map, &t->d->hypothesis);
+	if (r == 0)
+		r = lay_measurement(t->map, &t->d->hypothesis,
+				    &t->d->measure);
+	return r == 0 ? try_earlier_runs(t, all) : r;
+}
+
+/* --- without a sidecar --------------------------------------------------- */
+
+static int
+try_alternative(struct trial *t, const struct vr_hypothesis *h)
+{
+	const struct vr_measure_how how = {0};
+	struct vr_measure m;
+	int r;
+
+	/* Contiguous noise has no edges to be told by. */
+	if (h->chunk == h->period)
+		return 0;
+	r = measure(t, h, &how, &m);
+	if (r < 0)
+		return r;
+	if (is_pattern(&m) && !first_is_clear(&m))
+		take(t, h, &m,
+		     m.bound != VR_NO_BOUND ? h->condition
+					    : VR_CONDITION_INTERRUPTED);
+	vr_measure_free(&m);
+	return 0;
+}
+
+/* Wave 1 may show below wave 2, where nothing but the bytes can tell. */
+static int
+try_first_wave_below(struct trial *t, const struct vr_hypotheses *all)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < all->count; i++)
+		if (all->items[i].condition == VR_CONDITION_WAVE_1 &&
+		    t->d->condition == VR_CONDITION_WAVE_2)
+			r = try_earlier(t, &all->items[i]);
+	return r;
+}
+
+static int
+lay_place(struct trial *t, uint64_t off, uint64_t n, int looks)
+{
+	t->d->looked++;
+	t->d->noisy += looks == VR_LOOKS_RANDOM;
+	if (looks == VR_E_IO)
+		return vr_map_add_range(t->map, VR_LAYER_MEASURED,
+					VR_UNREADABLE, off, n);
+	return looks < 0 ? looks : 0;
+}
+
+/*
+ * No pattern: is the beginning noise, and how much of the rest? MiB 0 is asked
+ * in four places, the rest by an even spread.
+ */
+static int
+look_about(struct trial *t, bool *ret_head_is_noise)
+{
+	uint64_t length = t->c->length, step = vr_max(length / PLACES, 1);
+	size_t head = 0, head_noisy = 0;
+	int r = 0;
+
+	for (uint64_t off = 0; r >= 0 && off < length; off += step) {
+		uint64_t n = vr_min(64 * 1024, length - off);
+
+		if (n < VR_BLOCK_LEAST)
+			break;
+		r = vr_sample_looks(t->source, off, n, &t->d->bytes_read);
+		r = lay_place(t, off, n, r);
+	}
+	for (uint64_t off = 0; r >= 0 && off < vr_min(VR_MIB, length);
+	     off += VR_MIB / 4) {
+		uint64_t n = vr_min(VR_MIB / 4, length - off);
+
+		if (n < VR_BLOCK_LEAST)
+			break;
+		r = vr_sample_looks(t->source, off, n, &t->d->bytes_read);
+		head++;
+		head_noisy += r == VR_LOOKS_RANDOM;
+	}
+	*ret_head_is_noise = head && head_noisy == head;
+	return r < 0 && r != VR_E_IO ? r : 0;
+}
+
+static int
+conclude_without_pattern(struct trial *t)
+{
+	bool head_is_noise;
+	int r = look_about(t, &head_is_noise);
+
+	if (r < 0)
+		return r;
+	if (!head_is_noise)
+		t->d->condition = t->d->looked ? VR_CONDITION_UNTOUCHED
+					       : VR_CONDITION_UNDECIDED;
+	else if (t->d->noisy < t->d->looked)
+		t->d->condition = VR_CONDITION_FOREIGN;
+	else if (t->c->length < WHOLE_BELOW)
+		t->d->condition = VR_CONDITION_WHOLE;
+	else
+		t->d->condition = VR_CONDITION_UNDECIDED;
+	return 0;
+}
+
+/* The alternative with the most proved stripes would do; the first one does. */
+static int
+search(struct trial *t, const struct vr_hypotheses *all)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < all->count && !t->d->chosen; i++)
+		r = try_alternative(t, &all->items[i]);
+	if (r < 0)
+		return r;
+	if (!t->d->chosen)
+		return conclude_without_pattern(t);
+
+	r = vr_map_add_range(t->map, VR_LAYER_PROFILE, VR_INTACT, 0,
+			     t->c->length);
+	if (r == 0)
+		r = lay_measurement(t->map, &t->d->hypothesis, &t->d->measure);
+	return r == 0 ? try_first_wave_below(t, all) : r;
+}
+
+int
+vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
+	    bool completed, struct vr_map *map, struct vr_diagnosis *ret)
+{
+	struct vr_diagnosis d = {0};
+	struct vr_hypotheses all = {0};
+	struct trial t = {
+		.source = source,
+		.c = c,
+		.map = map,
+		.completed = completed,
+		.d = &d,
+	};
+	int r;
+
+	for (size_t i = 0; vr_profile_row(i); i++)
+		vr_profile_row(i)->predict(c, &all);
+	if (all.count == 0)
+		r = 0;
+	else
+		r = c->args ? follow_sidecar(&t, &all) : search(&t, &all);
+	if (r < 0) {
+		vr_diagnosis_free(&d);
+		return r;
+	}
+	*ret = d;
+	return 0;
+}
+
+void
+vr_diagnosis_free(struct vr_diagnosis *d)
+{
+	vr_measure_free(&d->measure);
+}

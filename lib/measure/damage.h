@@ -1,0 +1,40 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VR_MEASURE_DAMAGE_H
+#define VR_MEASURE_DAMAGE_H
+
+#include "map/map.h"
+#include "measure/stripes.h"
+
+/*
+ * From hypotheses to a map of one host file: tries what the profiles predict on
+ * the bytes, takes what they bear out, and lays prediction and measurement down
+ * in layers of their own.
+ */
+struct vr_diagnosis {
+	enum vr_condition condition;
+	bool predicted; /* hypothesis was said by a sidecar, not searched for */
+	bool chosen;	/* hypothesis and measure are set */
+	struct vr_hypothesis hypothesis;
+	struct vr_measure measure;
+
+	/* A run before that one, if the bytes show it. */
+	bool has_earlier;
+	struct vr_hypothesis earlier;
+	uint64_t earlier_encrypted; /* stripes that only it hit */
+
+	uint64_t bytes_read;
+	/* With nothing chosen: noise among so many places looked at. */
+	size_t looked, noisy;
+};
+
+/*
+ * source holds the file up to c->length. map is of that length and is added to.
+ * completed: a trailer stands behind, so that a run came to its end.
+ * VR_E_CANCELLED and trouble with memory are the only errors; bytes that cannot
+ * be read are damage. Free with vr_diagnosis_free().
+ */
+int vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
+		bool completed, struct vr_map *map, struct vr_diagnosis *ret);
+void vr_diagnosis_free(struct vr_diagnosis *d);
+
+#endif

@@ -1,0 +1,48 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VR_OUTPUT_OUTPUT_H
+#define VR_OUTPUT_OUTPUT_H
+
+#include <vmdkrescue.h>
+
+#include "format/descriptor_write.h"
+#include "output/stage.h"
+
+/* Bytes of the evidence, under the name that they have beside the descriptor. */
+struct vr_product_part {
+	const char *evidence; /* absolute path; NULL: zeros, from a file of ours */
+	char *link;
+	uint64_t off, length;
+};
+
+struct vr_product_disk {
+	char *name; /* fit for a descriptor and for every filesystem */
+	uint64_t capacity;
+	struct vr_product_part *parts;
+	size_t part_count;
+	struct vr_descriptor_plan plan; /* all but type and extents */
+	const struct vr_map *map;
+};
+
+struct vr_product_job {
+	struct vr_product_disk *disks;
+	size_t disk_count;
+	bool esxi;
+	const char *report;
+};
+
+/* A kind of product: writes what it makes of the job into the stage. */
+struct vr_output {
+	const char *name;
+	int (*write)(struct vr_stage *stage, const struct vr_product_job *job);
+};
+
+/* NULL behind the last. */
+const struct vr_output *vr_output_row(size_t index);
+
+/* A disk that ESXi can take as it is: one file from its first byte on. */
+bool vr_product_fits_esxi(const struct vr_product_disk *disk);
+
+/* More block lines than this are left out of a map: the runs say it all. */
+#define VR_OUTPUT_MAP_LINES 4000000
+
+#endif

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "profile/profile.h"
+
+#include <string.h>
+
+#define VR_ROW(name) extern const struct vr_profile vr_profile_##name;
+#include "profile_rows.h"
+#undef VR_ROW
+
+static const struct vr_profile *const rows[] = {
+#define VR_ROW(name) &vr_profile_##name,
+#include "profile_rows.h"
+#undef VR_ROW
+	NULL,
+};
+
+const struct vr_profile *
+vr_profile_row(size_t index)
+{
+	return index < sizeof(rows) / sizeof(*rows) ? rows[index] : NULL;
+}
+
+bool
+vr_profile_get(size_t index, struct vr_profile_info *ret)
+{
+	const struct vr_profile *row = vr_profile_row(index);
+
+	if (!row)
+		return false;
+	*ret = (struct vr_profile_info){
+		.name = row->name,
+		.title = row->title,
+		.rule = row->rule,
+		.sidecar = row->sidecar,
+		.source = row->source,
+	};
+	return true;
+}
+
+struct vr_hypothesis *
+vr_hypotheses_push(struct vr_hypotheses *h, const struct vr_hypothesis *item)
+{
+	if (h->count == sizeof(h->items) / sizeof(*h->items))
+		return NULL;
+	h->items[h->count] = *item;
+	return &h->items[h->count++];
+}
+
+void
+vr_hypothesis_bound(struct vr_hypothesis *h, const char *name, uint64_t end)
+{
+	size_t at = 0;
+
+	while (at < h->bound_count && h->bounds[at].end < end)
+		at++;
+	if (at < h->bound_count && h->bounds[at].end == end)
+		return;
+	if (h->bound_count == VR_BOUNDS_MOST)
+		return;
+	memmove(&h->bounds[at + 1], &h->bounds[at],
+		(h->bound_count - at) * sizeof(*h->bounds));
+	h->bounds[at] = (struct vr_bound){name, end};
+	h->bound_count++;
+}
+
+uint64_t
+vr_hypothesis_end(const struct vr_hypothesis *h)
+{
+	return h->bound_count ? h->bounds[h->bound_count - 1].end : 0;
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VR_PROFILE_PROFILE_H
+#define VR_PROFILE_PROFILE_H
+
+#include <vmdkrescue.h>
+
+#include "profile/args.h"
+
+/* What is known of a host file before its bytes are asked. */
+struct vr_profile_case {
+	uint64_t length;	    /* before the attack */
+	uint64_t allocated;	    /* as the filesystem says, now */
+	const struct vr_args *args; /* NULL: none, or none that is sound */
+};
+
+/* Where the stripes may have ended, exclusive, at most length. */
+struct vr_bound {
+	const char *name; /* "value", "end of file", "32-bit" */
+	uint64_t end;
+};
+#define VR_BOUNDS_MOST 4
+
+/*
+ * Stripes of chunk bytes, period apart from start to start, from 0 up to one of
+ * the bounds; period == chunk is one contiguous run. Bounds ascend, each end
+ * once.
+ */
+struct vr_hypothesis {
+	const char *profile, *reason;
+	enum vr_condition condition; /* where the bytes bear it out */
+	bool earlier; /* a run before the one of .args: adds to it */
+	uint64_t chunk, period;
+	size_t bound_count;
+	struct vr_bound bounds[VR_BOUNDS_MOST];
+};
+
+struct vr_hypotheses {
+	size_t count;
+	struct vr_hypothesis items[16];
+};
+
+/*
+ * A family, and what its published rule says happened to a file. predict()
+ * appends what the rule makes of the case: with its sidecar one hypothesis and
+ * maybe earlier runs, without it alternatives to be tried on the bytes.
+ */
+struct vr_profile {
+	const char *name, *title, *rule, *sidecar, *source;
+	void (*predict)(const struct vr_profile_case *c,
+			struct vr_hypotheses *ret);
+};
+
+/* The rows of this layer; NULL behind the last. */
+const struct vr_profile *vr_profile_row(size_t index);
+
+/* Appends; NULL when there is no room, which ends a row's list of guesses. */
+struct vr_hypothesis *vr_hypotheses_push(struct vr_hypotheses *h,
+					 const struct vr_hypothesis *item);
+
+/* Keeps bounds ascending and single; the first name of an end stays. */
+void vr_hypothesis_bound(struct vr_hypothesis *h, const char *name,
+			 uint64_t end);
+
+/* The largest bound. */
+uint64_t vr_hypothesis_end(const struct vr_hypothesis *h);
+
+#endif
