@@ -332,8 +332,8 @@ reader_begin(struct reader *reader, const char *bytes, size_t n)
 	}
 	if (reader->decoded.failed)
 		return vr_fail_memory();
-	reader->lines = vr_lines_begin(reader->decoded.bytes,
-				       reader->decoded.length);
+	reader->lines =
+		vr_lines_begin(reader->decoded.bytes, reader->decoded.length);
 	return 0;
 }
 
@@ -549,7 +549,8 @@ no_descriptor(const char *bytes, size_t n)
 	if (is_binary(bytes, filled))
 		return vr_fail(VR_E_FORMAT,
 			       "not a descriptor: %zu bytes that are no text, "
-			       "encrypted or overwritten", filled);
+			       "encrypted or overwritten",
+			       filled);
 	return vr_fail(VR_E_FORMAT,
 		       "not a descriptor: text, but too little of it is a "
 		       "virtual disk's");

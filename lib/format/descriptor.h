@@ -13,6 +13,10 @@
  */
 enum vr_access { VR_ACCESS_RW, VR_ACCESS_RDONLY, VR_ACCESS_NOACCESS };
 
+/*
+ * From the parser: sectors > 0, type and name not empty, and the end in the
+ * file, (offset_sectors + sectors) * 512, fits 64 bits.
+ */
 struct vr_descriptor_extent {
 	enum vr_access access;
 	uint64_t sectors;
@@ -20,10 +24,6 @@ struct vr_descriptor_extent {
 	char *name; /* raw bytes as written; NULL for ZERO. Hostile. */
 	uint64_t offset_sectors; /* 0 where none is written */
 };
-/*
- * Promised: sectors > 0, type and name not empty, and the extent's end in its
- * file, (offset_sectors + sectors) * 512, fits 64 bits.
- */
 
 /* key = value, quotes and blanks taken off, key as written. */
 struct vr_descriptor_entry {

@@ -19,7 +19,7 @@
 /* NAME_MAX; qemu takes 511. */
 #define NAME_BYTES 255
 
-#define NO_PARENT 0xFFFFFFFFu
+#define NO_PARENT  0xFFFFFFFFu
 
 /* --- the plan ----------------------------------------------------------- */
 
@@ -87,8 +87,8 @@ check_extent(const struct kind *kind, size_t number,
 	if (extent->offset_sectors && strcmp(extent->type, "VMFS") == 0)
 		return vr_fail(VR_E_USAGE,
 			       "extent %zu: a VMFS extent begins at 0, not at "
-			       "sector %" PRIu64, number,
-			       extent->offset_sectors);
+			       "sector %" PRIu64,
+			       number, extent->offset_sectors);
 	return vr_descriptor_add_up(number, extent->sectors,
 				    extent->offset_sectors, sum);
 }
@@ -272,8 +272,8 @@ check_text(const char *text, const struct vr_descriptor_plan *plan,
 	if (n > VR_DESCRIPTOR_BYTES)
 		return vr_fail(VR_E_LIMIT,
 			       "%zu extents make a descriptor of %zu bytes; "
-			       "some readers stop at %d", plan->extent_count,
-			       n, VR_DESCRIPTOR_BYTES);
+			       "some readers stop at %d",
+			       plan->extent_count, n, VR_DESCRIPTOR_BYTES);
 	r = vr_descriptor_parse(text, n, &d);
 	if (r < 0)
 		return vr_context(r, "reading the new descriptor back");

@@ -21,8 +21,8 @@ struct vr_descriptor_plan {
 	const struct vr_extent_line *extents;
 	size_t extent_count;
 
-	const char *adapter; /* lsilogic, buslogic, ide, legacyESX */
-	uint32_t cid;	     /* not ffffffff */
+	const char *adapter;	     /* lsilogic, buslogic, ide, legacyESX */
+	uint32_t cid;		     /* not ffffffff */
 	uint8_t long_content_id[12]; /* the 24 digits in front of the CID */
 	const char *uuid;	     /* "60 00 C2 9x …", or NULL */
 	unsigned hardware_version;   /* of the disk's format: 14 */

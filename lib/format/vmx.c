@@ -178,9 +178,8 @@ collect_disks(struct vr_vmx *vmx)
 		    vr_vmx_get(vmx, entry->key) != entry->value)
 			continue;
 		disk.file_name = entry->value;
-		disk.controller = get_of(vmx, disk.slot,
-					 strcspn(disk.slot, ":"),
-					 ".virtualDev");
+		disk.controller = get_of(
+			vmx, disk.slot, strcspn(disk.slot, ":"), ".virtualDev");
 		if (!is_disk(vmx, &disk))
 			continue;
 		r = VR_PUSH(&vmx->disks, disk);
@@ -235,7 +234,8 @@ vr_vmx_parse(const char *bytes, size_t n, struct vr_vmx **ret)
 	if (weight < WEIGHT_ENOUGH)
 		return vr_fail(VR_E_FORMAT,
 			       "not a configuration: none of its keys in %zu "
-			       "bytes, encrypted or something else", n);
+			       "bytes, encrypted or something else",
+			       n);
 	r = collect_disks(vmx);
 	if (r < 0)
 		return r;

@@ -18,6 +18,11 @@ struct vr_vmx_disk {
 	const char *file_name, *controller;
 };
 
+/* key = value, quotes and blanks taken off, |XX undone. */
+struct vr_vmx_entry {
+	char *key, *value;
+};
+
 /*
  * A VM's configuration: .vmx, its copy .vmx~, or a template's .vmtx. Lines of
  * key = "value", UTF-8, |XX for special bytes. Read tolerantly; immutable once
@@ -25,9 +30,7 @@ struct vr_vmx_disk {
  */
 struct vr_vmx {
 	struct {
-		struct vr_vmx_entry {
-			char *key, *value; /* value unescaped */
-		} *items;
+		struct vr_vmx_entry *items;
 		size_t count, room;
 	} entries;
 	struct {

@@ -118,9 +118,12 @@ safe_name(const char *name, size_t most)
 		if (*p == '"' || *p == '/' || (unsigned char)*p < 0x20 ||
 		    *p == 0x7F || (!utf8 && (unsigned char)*p >= 0x80))
 			*p = '_';
-	if (safe && (*safe == '.' || *safe == '-' || *safe == '\0'))
+	if (safe && (*safe == '.' || *safe == '-'))
 		*safe = '_';
-	return safe;
+	if (!safe || vr_descriptor_name_ok(safe))
+		return safe;
+	free(safe);
+	return strdup("disk");
 }
 
 #define NAME_MOST 180 /* leaves room for endings within NAME_MAX */

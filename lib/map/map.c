@@ -163,7 +163,7 @@ map_add_to(struct vr_map *map, enum vr_layer layer, size_t index,
 	   enum vr_damage damage, const struct vr_run *run)
 {
 	struct pile *pile = &map->layers[layer];
-	struct sheet *sheet;
+	struct sheet *sheet = NULL;
 	int r;
 
 	r = pile_sheet(pile, index, &sheet);

@@ -23,10 +23,10 @@
 
 /*
  * A run costs a line and counts to 2^64: what a text can make us do is bounded
- * here, at some seconds. Maps of our own making stay far below.
+ * here, at a second or two. Maps of our own making stay far below.
  */
-#define EFFORT_MOST  (UINT64_C(1) << 28)
-#define DETOURS_MOST (UINT64_C(1) << 24)
+#define EFFORT_MOST  (UINT64_C(1) << 26)
+#define DETOURS_MOST (UINT64_C(1) << 20)
 
 static const uint8_t status_of[VR_DAMAGES] = {
 	[VR_UNKNOWN] = '?',   [VR_INTACT] = '+',     [VR_SUSPECT] = '*',
@@ -285,7 +285,8 @@ lay_block(struct reader *reader, uint64_t pos, uint64_t end,
 		if (change < end && ++reader->detours > DETOURS_MOST)
 			return vr_fail(VR_E_LIMIT,
 				       "the map's lines and runs differ in "
-				       "too many places");
+				       "too many places; without its comments "
+				       "the lines alone would count");
 		pos = change;
 	}
 	return 0;
