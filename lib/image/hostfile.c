@@ -311,7 +311,7 @@ info_of_diagnosis(const struct vr_diagnosis *d, struct vr_file_info *ret)
 		return;
 	ret->profile = d->hypothesis.profile;
 	ret->stripes_predicted = m->stripes;
-	ret->stripes_encrypted = vr_div_up(m->end, d->hypothesis.period) +
+	ret->stripes_encrypted = vr_hypothesis_count(&d->hypothesis, m->end) +
 				 d->earlier_encrypted;
 	ret->stripes_read = m->looks.count;
 	ret->bound_bytes = m->end;

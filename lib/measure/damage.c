@@ -32,7 +32,8 @@ add_stripes(struct vr_map *map, enum vr_layer layer, enum vr_damage damage,
 
 	end = vr_min(end, vr_map_size(map));
 	if (start >= end ||
-	    !vr_run_make(0, h->chunk, h->period, vr_div_up(end, h->period), &all))
+	    !vr_run_make(h->first, h->chunk, h->period,
+			 vr_hypothesis_count(h, end), &all))
 		return 0;
 	n = vr_run_crop(&all, start, end, parts);
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -77,7 +78,7 @@ lay_exceptions(struct vr_map *map, const struct vr_hypothesis *h,
 	for (size_t i = 0; r == 0 && i < m->looks.count; i++) {
 		const struct vr_look *look = &m->looks.items[i];
 		enum vr_damage damage = damage_of_look(m, look);
-		uint64_t start = look->stripe * h->period;
+		uint64_t start = vr_hypothesis_stripe(h, look->stripe);
 
 		if (damage != VR_UNKNOWN)
 			r = vr_map_add_range(map, VR_LAYER_MEASURED, damage,
@@ -94,22 +95,18 @@ static int
 lay_measurement(struct vr_map *map, const struct vr_hypothesis *h,
 		const struct vr_measure *m)
 {
-	bool explained = m->bound != VR_NO_BOUND && !m->ambiguous;
-	uint64_t hit = explained ? m->end
-				 : vr_min(m->hit_end * h->period, m->end);
-	uint64_t clear = explained ? m->end : m->clear_from * h->period;
-	uint64_t most = vr_hypothesis_end(h);
 	int r;
 
 	if (!m->decided)
 		return 0;
-	r = add_stripes(map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0, hit);
+	r = add_stripes(map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0, m->end);
 	if (r == 0)
-		r = add_stripes(map, VR_LAYER_MEASURED, VR_SUSPECT, h, hit,
-				clear);
+		r = add_stripes(map, VR_LAYER_MEASURED, VR_SUSPECT, h, m->end,
+				m->clear_end);
 	if (r == 0)
 		r = add_stripes(map, VR_LAYER_MEASURED, VR_INTACT, h,
-				vr_max(hit, clear), most);
+				vr_max(m->end, m->clear_end),
+				vr_hypothesis_end(h));
 	return r == 0 ? lay_exceptions(map, h, m) : r;
 }
 
@@ -142,7 +139,7 @@ condition_of(const struct trial *t, const struct vr_hypothesis *h,
 
 	if (m->looks.count && m->unreadable == m->looks.count)
 		return VR_CONDITION_UNREADABLE;
-	if (m->decided && m->hit_end == 0 && first_is_clear(m))
+	if (m->decided && m->end == 0 && first_is_clear(m))
 		return VR_CONDITION_LOCKED;
 	if (!m->decided)
 		return whole || t->completed ? h->condition

@@ -14,6 +14,7 @@
 #include "base/error.h"
 #include "base/vector.h"
 #include "measure/block.h"
+#include "measure/edge.h"
 
 #define SAMPLE_BYTES  (16 * 1024)
 /* As many as all stripes of a first-wave disk: those are read one by one. */
@@ -111,7 +112,7 @@ first_cut(const struct vr_hypothesis *h, uint64_t start, uint64_t end)
 static int
 judge(struct work *w, uint64_t stripe, enum vr_verdict *ret)
 {
-	uint64_t start = stripe * w->h->period;
+	uint64_t start = vr_hypothesis_stripe(w->h, stripe);
 	uint64_t end = vr_min(start + w->h->chunk, vr_hypothesis_end(w->h));
 	uint64_t n = first_cut(w->h, start, end) - start;
 	int looks;
@@ -160,7 +161,8 @@ is_covered(const struct work *w, uint64_t stripe)
 	const struct vr_measure_how *how = w->how;
 
 	return how->skip_period &&
-	       stripe * w->h->period % how->skip_period < how->skip_chunk;
+	       vr_hypothesis_stripe(w->h, stripe) % how->skip_period <
+		       how->skip_chunk;
 }
 
 static int
@@ -235,8 +237,8 @@ look_at_bounds(struct work *w)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < w->h->bound_count; i++)
-		r = look_around(w, vr_div_up(w->h->bounds[i].end,
-					     w->h->period));
+		r = look_around(w, vr_hypothesis_count(w->h,
+						       w->h->bounds[i].end));
 	return r;
 }
 
@@ -376,7 +378,7 @@ count_verdicts(struct vr_measure *m)
 static bool
 bound_fits(const struct work *w, const struct vr_bound *bound)
 {
-	uint64_t touched = vr_div_up(bound->end, w->h->period);
+	uint64_t touched = vr_hypothesis_count(w->h, bound->end);
 
 	return touched >= w->m.hit_end && touched <= w->m.clear_from;
 }
@@ -389,9 +391,12 @@ static bool
 ended_before(struct work *w, const struct vr_bound *low,
 	     const struct vr_bound *high)
 {
-	uint64_t start = low->end - low->end % w->h->period;
-	uint64_t stop = vr_min(high->end, start + w->h->chunk);
+	uint64_t touched = vr_hypothesis_count(w->h, low->end), stop;
 
+	if (touched == 0)
+		return false;
+	stop = vr_hypothesis_stripe(w->h, touched - 1) + w->h->chunk;
+	stop = vr_min(high->end, stop);
 	return low->end < stop && shows_order(w, low->end, stop - low->end);
 }
 
@@ -399,8 +404,8 @@ static bool
 same_last_stripe(const struct work *w, const struct vr_bound *a,
 		 const struct vr_bound *b)
 {
-	return vr_div_up(a->end, w->h->period) ==
-	       vr_div_up(b->end, w->h->period);
+	return vr_hypothesis_count(w->h, a->end) ==
+	       vr_hypothesis_count(w->h, b->end);
 }
 
 /* Bounds ascend: the highest that fits, unless order shows an earlier end. */
@@ -421,11 +426,60 @@ explain(struct work *w)
 		low = low >= 0 ? low : i;
 	}
 	w->m.bound = high;
+	w->m.low_bound = low;
 	w->m.ambiguous = low != high;
 }
 
-/* Without a bound that explains it, whole stripes up to the boundary. */
-static void
+/* What an encryptor that broke off inside [start, end) left behind. */
+static int
+edge_inside(struct work *w, uint64_t start, uint64_t end)
+{
+	struct vr_measure *m = &w->m;
+	struct vr_edge edge;
+	int r = vr_edge_find(w->source, start, end, &edge);
+
+	if (r < 0)
+		return r == VR_E_IO ? 0 : r;
+	m->bytes_read += edge.bytes_read;
+	if (edge.noise_end > start) {
+		m->end = edge.noise_end;
+		m->clear_end = edge.order_from;
+	}
+	return 0;
+}
+
+/*
+ * A run that stopped elsewhere than at a bound may have stopped inside a stripe:
+ * the last one that was hit, or the next, a few sectors into it, which its
+ * sample called clear. Where other stripes lie between the last that was hit and
+ * the first that is clear, that cannot be said.
+ */
+static int
+find_edge(struct work *w)
+{
+	struct vr_measure *m = &w->m;
+	uint64_t most = vr_hypothesis_end(w->h);
+	uint64_t next = vr_hypothesis_stripe(w->h, m->clear_from), start, end;
+	int r;
+
+	m->clear_end = vr_min(next, most);
+	if (m->hit_end) {
+		start = vr_hypothesis_stripe(w->h, m->hit_end - 1);
+		end = vr_min(start + w->h->chunk, most);
+		m->end = end;
+		if (m->hit_end != m->clear_from)
+			return 0;
+		m->clear_end = end;
+		r = edge_inside(w, start, end);
+		if (r < 0 || m->end < end)
+			return r;
+	}
+	if (m->hit_end != m->clear_from || next >= most)
+		return 0;
+	return edge_inside(w, next, vr_min(next + SAMPLE_BYTES, most));
+}
+
+static int
 conclude(struct work *w)
 {
 	struct vr_measure *m = &w->m;
@@ -433,11 +487,11 @@ conclude(struct work *w)
 	bracket(m, &m->hit_end, &m->clear_from);
 	count_verdicts(m);
 	explain(w);
-	if (m->bound != VR_NO_BOUND)
-		m->end = w->h->bounds[m->bound].end;
-	else if (m->hit_end)
-		m->end = vr_min((m->hit_end - 1) * w->h->period + w->h->chunk,
-				vr_hypothesis_end(w->h));
+	if (m->bound == VR_NO_BOUND)
+		return find_edge(w);
+	m->end = w->h->bounds[m->low_bound].end;
+	m->clear_end = w->h->bounds[m->bound].end;
+	return 0;
 }
 
 int
@@ -447,14 +501,15 @@ vr_measure_stripes(struct vr_source *source, const struct vr_hypothesis *h,
 	struct work w = {.source = source, .h = h, .how = how};
 	int r;
 
-	w.m.stripes = vr_div_up(vr_hypothesis_end(h), h->period);
+	w.m.stripes = vr_hypothesis_count(h, vr_hypothesis_end(h));
 	w.m.complete = w.m.stripes <= COMPLETE_UP_TO;
 	r = w.m.complete ? look_range(&w, 0, w.m.stripes) : look_at_some(&w);
+	if (r == 0)
+		r = conclude(&w);
 	if (r < 0) {
 		vr_measure_free(&w.m);
 		return r;
 	}
-	conclude(&w);
 	*ret = w.m;
 	return 0;
 }

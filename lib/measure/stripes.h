@@ -48,10 +48,14 @@ struct vr_measure {
 	/* Clear below hit_end, or noise behind it: see vr_look_contradicts(). */
 	size_t contradictions;
 
-	/* Where encryption ends in bytes, if the boundary says so. */
-	uint64_t end;
-	int bound;	/* index of the bound that explains it, or VR_NO_BOUND */
-	bool ambiguous; /* more than one bound would */
+	/*
+	 * The same in bytes: encrypted below end, clear from clear_end on. They differ
+	 * where the place is not sharp: by a block where a run broke off inside a
+	 * stripe, by more where the bytes cannot tell.
+	 */
+	uint64_t end, clear_end;
+	int bound, low_bound; /* the bounds that explain it, or VR_NO_BOUND */
+	bool ambiguous;	      /* those two differ */
 };
 
 #define VR_NO_BOUND (-1)

@@ -68,3 +68,15 @@ vr_hypothesis_end(const struct vr_hypothesis *h)
 {
 	return h->bound_count ? h->bounds[h->bound_count - 1].end : 0;
 }
+
+uint64_t
+vr_hypothesis_stripe(const struct vr_hypothesis *h, uint64_t index)
+{
+	return h->first + index * h->period;
+}
+
+uint64_t
+vr_hypothesis_count(const struct vr_hypothesis *h, uint64_t end)
+{
+	return end > h->first ? (end - h->first - 1) / h->period + 1 : 0;
+}

@@ -21,15 +21,15 @@ struct vr_bound {
 #define VR_BOUNDS_MOST 4
 
 /*
- * Stripes of chunk bytes, period apart from start to start, from 0 up to one of
- * the bounds; period == chunk is one contiguous run. Bounds ascend, each end
+ * Stripes of chunk bytes, period apart from start to start, from first up to one
+ * of the bounds; period == chunk is one contiguous run. Bounds ascend, each end
  * once.
  */
 struct vr_hypothesis {
 	const char *profile, *reason;
 	enum vr_condition condition; /* where the bytes bear it out */
 	bool earlier; /* a run before the one of .args: adds to it */
-	uint64_t chunk, period;
+	uint64_t first, chunk, period;
 	size_t bound_count;
 	struct vr_bound bounds[VR_BOUNDS_MOST];
 };
@@ -63,5 +63,9 @@ void vr_hypothesis_bound(struct vr_hypothesis *h, const char *name,
 
 /* The largest bound. */
 uint64_t vr_hypothesis_end(const struct vr_hypothesis *h);
+
+/* Where a stripe begins, and how many begin below an offset. */
+uint64_t vr_hypothesis_stripe(const struct vr_hypothesis *h, uint64_t index);
+uint64_t vr_hypothesis_count(const struct vr_hypothesis *h, uint64_t end);
 
 #endif

@@ -238,6 +238,35 @@ test_interrupted_everywhere(void **state)
 	}
 }
 
+/* Killed inside a stripe: the place is found to a block of 512 bytes. */
+static void
+test_interrupted_inside_a_stripe(void **state)
+{
+	static const uint64_t into[] = {512,	4096,	 65536,	 300000,
+					524287, 1000000, 1048000};
+	uint64_t length = UINT64_C(4) << 30, period = 40 * VR_MIB;
+	const struct vr_args args = {39, 1, length, false};
+
+	(void)state;
+	for (size_t i = 0; i < ITEMS(into); i++) {
+		uint64_t hit = 50 * VR_MIB + into[i];
+		struct computed c = {
+			.content = i % 2 ? TEXT : ZEROS,
+			.runs = {{VR_MIB, period, 50 * period + into[i]}},
+		};
+		struct told told;
+
+		diagnose(&c, length, &args, false, &told);
+		assert_int_equal(told.d.condition, VR_CONDITION_INTERRUPTED);
+		assert_nothing_lost_is_intact(&c, &told);
+		assert_true(told.bytes[VR_ENCRYPTED] < hit + 512);
+		assert_true(told.bytes[VR_ENCRYPTED] +
+				    told.bytes[VR_SUSPECT] >= hit);
+		assert_true(told.bytes[VR_SUSPECT] <= 512);
+		forget(&told);
+	}
+}
+
 /* Many stripes are not all looked at; the one boundary is found all the same. */
 static void
 test_interrupted_among_many(void **state)
@@ -429,6 +458,7 @@ main(void)
 		cmocka_unit_test(test_order_is_never_called_noise),
 		cmocka_unit_test(test_both_waves_thick),
 		cmocka_unit_test(test_interrupted_everywhere),
+		cmocka_unit_test(test_interrupted_inside_a_stripe),
 		cmocka_unit_test(test_interrupted_among_many),
 		cmocka_unit_test(test_noise_everywhere),
 		cmocka_unit_test(test_archives_do_not_move_the_boundary),
