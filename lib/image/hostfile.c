@@ -132,7 +132,13 @@ note_measure(const struct vr_hostfile *f, struct vr_findings *findings)
 
 	if (!f->diagnosis.chosen)
 		return 0;
-	if (m->ambiguous)
+	if (f->diagnosis.sidecar_refuted)
+		r = vr_findings_add(
+			findings, VR_WARNING, "args-refuted",
+			"The bytes of '%s' show another pattern than its .args "
+			"file says, as when it is another file's or another "
+			"run's; the map goes by the bytes.", f->shown);
+	if (r == 0 && m->ambiguous)
 		r = vr_findings_add(
 			findings, VR_WARNING, "bound-ambiguous",
 			"Where the encryption of '%s' ended cannot be told from "

@@ -112,6 +112,8 @@ state_of(const struct vr_disk *disk)
 				 "to files below 200 MiB: nothing of it can be "
 				 "read.");
 	case VR_CONDITION_FOREIGN:
+		if (d->chosen)
+			return striped(disk, "a pattern of no known family");
 		return vr_format("The beginning is noise, as encrypted data is, "
 				 "but not by a pattern that ESXiArgs would use "
 				 "on this size; %zu of %zu places looked at are "

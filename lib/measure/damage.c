@@ -3,6 +3,7 @@
 
 #include "base/checked.h"
 #include "measure/block.h"
+#include "measure/infer.h"
 
 /* Fewer proved stripes than this are no pattern. */
 #define PATTERN_LEAST 3
@@ -195,7 +196,8 @@ try_earlier(struct trial *t, const struct vr_hypothesis *h)
 		t->d->has_earlier = true;
 		t->d->earlier = *h;
 		t->d->earlier_encrypted = m.encrypted;
-		if (t->d->condition == VR_CONDITION_WAVE_2)
+		if (t->d->condition == VR_CONDITION_WAVE_2 ||
+		    t->d->condition == VR_CONDITION_WAVE_1)
 			t->d->condition = VR_CONDITION_BOTH;
 		r = add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0,
 				m.end);
@@ -216,26 +218,6 @@ try_earlier_runs(struct trial *t, const struct vr_hypotheses *all)
 	return r;
 }
 
-static int
-follow_sidecar(struct trial *t, const struct vr_hypotheses *all)
-{
-	const struct vr_hypothesis *h = &all->items[0];
-	const struct vr_measure_how how = {0};
-	struct vr_measure m;
-	int r;
-
-	r = measure(t, h, &how, &m);
-	if (r < 0)
-		return r;
-	t->d->predicted = true;
-	take(t, h, &m, condition_of(t, h, &m));
-	r = lay_prediction(t->map, &t->d->hypothesis);
-	if (r == 0)
-		r = lay_measurement(t->map, &t->d->hypothesis,
-				    &t->d->measure);
-	return r == 0 ? try_earlier_runs(t, all) : r;
-}
-
 /* --- without a sidecar --------------------------------------------------- */
 
 static int
@@ -253,8 +235,9 @@ try_alternative(struct trial *t, const struct vr_hypothesis *h)
 		return r;
 	if (is_pattern(&m) && !first_is_clear(&m))
 		take(t, h, &m,
-		     m.bound != VR_NO_BOUND ? h->condition
-					    : VR_CONDITION_INTERRUPTED);
+		     m.bound != VR_NO_BOUND || t->completed
+			     ? h->condition
+			     : VR_CONDITION_INTERRUPTED);
 	vr_measure_free(&m);
 	return 0;
 }
@@ -336,7 +319,60 @@ conclude_without_pattern(struct trial *t)
 	return 0;
 }
 
-/* The alternative with the most proved stripes would do; the first one does. */
+/*
+ * What a pattern that was read off the bytes most likely is. ESXiArgs has chunks
+ * of a MiB; its first wave leaves 100 to 150 of them, on thin disks of any
+ * period.
+ */
+static enum vr_condition
+condition_of_inferred(const struct trial *t, const struct vr_hypothesis *h,
+		      const struct vr_measure *m)
+{
+	uint64_t stripes = vr_hypothesis_count(h, m->end);
+
+	if (h->chunk != VR_MIB || h->period % VR_MIB)
+		return VR_CONDITION_FOREIGN;
+	if (h->period == 2 * VR_MIB)
+		return VR_CONDITION_WAVE_2;
+	if (stripes >= 100 && stripes <= 150)
+		return VR_CONDITION_WAVE_1;
+	return t->completed ? VR_CONDITION_STRIPED : VR_CONDITION_INTERRUPTED;
+}
+
+static int
+take_inferred(struct trial *t, struct vr_hypothesis *h)
+{
+	const struct vr_measure_how how = {0};
+	struct vr_measure m;
+	int r = measure(t, h, &how, &m);
+
+	if (r < 0)
+		return r;
+	if (is_pattern(&m)) {
+		enum vr_condition condition = condition_of_inferred(t, h, &m);
+
+		if (condition != VR_CONDITION_FOREIGN)
+			h->profile = "esxiargs";
+		take(t, h, &m, condition);
+	}
+	vr_measure_free(&m);
+	return 0;
+}
+
+static int
+infer(struct trial *t)
+{
+	const struct vr_measure_how how = {0};
+	enum vr_inferred inferred;
+	struct vr_hypothesis h;
+	int r;
+
+	r = vr_infer(t->source, &how, &h, &inferred, &t->d->bytes_read);
+	return r == 0 && inferred == VR_INFERRED_STRIPES ? take_inferred(t, &h)
+							 : r;
+}
+
+/* The rules that a size suggests first, then no rule at all. */
 static int
 search(struct trial *t, const struct vr_hypotheses *all)
 {
@@ -344,16 +380,94 @@ search(struct trial *t, const struct vr_hypotheses *all)
 
 	for (size_t i = 0; r == 0 && i < all->count && !t->d->chosen; i++)
 		r = try_alternative(t, &all->items[i]);
-	if (r < 0)
+	if (r == 0 && !t->d->chosen)
+		r = infer(t);
+	if (r < 0 || !t->d->chosen)
 		return r;
-	if (!t->d->chosen)
-		return conclude_without_pattern(t);
 
 	r = vr_map_add_range(t->map, VR_LAYER_PROFILE, VR_INTACT, 0,
 			     t->c->length);
 	if (r == 0)
 		r = lay_measurement(t->map, &t->d->hypothesis, &t->d->measure);
 	return r == 0 ? try_first_wave_below(t, all) : r;
+}
+
+static int
+diagnose_without_sidecar(struct trial *t)
+{
+	struct vr_hypotheses all = {0};
+	struct vr_profile_case c = *t->c;
+	int r;
+
+	c.args = NULL;
+	for (size_t i = 0; vr_profile_row(i); i++)
+		vr_profile_row(i)->predict(&c, &all);
+	r = search(t, &all);
+	return r == 0 && !t->d->chosen ? conclude_without_pattern(t) : r;
+}
+
+/* --- with a sidecar ---------------------------------------------------------- */
+
+/*
+ * Stripes of another pattern look like contradictions to the one that was said,
+ * or, where they are far apart, like a run that broke off right away.
+ */
+static bool
+is_doubtful(const struct vr_measure *m)
+{
+	if (m->bound == VR_NO_BOUND && m->hit_end > 0 &&
+	    m->hit_end <= PATTERN_LEAST)
+		return true;
+	return m->contradictions >= PATTERN_LEAST &&
+	       m->contradictions * 2 > m->encrypted;
+}
+
+/* The side file may be another file's, or an earlier run's. */
+static int
+replace_refuted(struct trial *t, const struct vr_hypothesis *h)
+{
+	const struct vr_hypotheses none = {0};
+	struct vr_diagnosis kept = *t->d;
+	int r;
+
+	t->d->chosen = false;
+	t->d->measure = (struct vr_measure){0};
+	r = search(t, &none);
+	if (r < 0 || !t->d->chosen) {
+		kept.bytes_read = t->d->bytes_read;
+		*t->d = kept;
+		return r;
+	}
+	vr_measure_free(&kept.measure);
+	t->d->predicted = false;
+	t->d->sidecar_refuted = true;
+	t->d->refuted = *h;
+	return 0;
+}
+
+static int
+follow_sidecar(struct trial *t, const struct vr_hypotheses *all)
+{
+	const struct vr_hypothesis *h = &all->items[0];
+	const struct vr_measure_how how = {0};
+	struct vr_measure m;
+	int r;
+
+	r = measure(t, h, &how, &m);
+	if (r < 0)
+		return r;
+	t->d->predicted = true;
+	take(t, h, &m, condition_of(t, h, &m));
+	if (is_doubtful(&t->d->measure)) {
+		r = replace_refuted(t, h);
+		if (r < 0 || t->d->sidecar_refuted)
+			return r;
+	}
+	r = lay_prediction(t->map, &t->d->hypothesis);
+	if (r == 0)
+		r = lay_measurement(t->map, &t->d->hypothesis,
+				    &t->d->measure);
+	return r == 0 ? try_earlier_runs(t, all) : r;
 }
 
 int
@@ -371,12 +485,9 @@ vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
 	};
 	int r;
 
-	for (size_t i = 0; vr_profile_row(i); i++)
+	for (size_t i = 0; c->args && vr_profile_row(i); i++)
 		vr_profile_row(i)->predict(c, &all);
-	if (all.count == 0)
-		r = 0;
-	else
-		r = c->args ? follow_sidecar(&t, &all) : search(&t, &all);
+	r = all.count ? follow_sidecar(&t, &all) : diagnose_without_sidecar(&t);
 	if (r < 0) {
 		vr_diagnosis_free(&d);
 		return r;

@@ -17,6 +17,10 @@ struct vr_diagnosis {
 	struct vr_hypothesis hypothesis;
 	struct vr_measure measure;
 
+	/* The side file's hypothesis, if the bytes speak for another one. */
+	bool sidecar_refuted;
+	struct vr_hypothesis refuted;
+
 	/* A run before that one, if the bytes show it. */
 	bool has_earlier;
 	struct vr_hypothesis earlier;

@@ -117,6 +117,8 @@ add_earlier_runs(const struct vr_profile_case *c, struct vr_hypotheses *ret)
 	if (args->chunk == 1 && step == 0 && args->step == 1 &&
 	    before / VR_MIB > WHOLE_UP_TO_MIB)
 		add_rule(c, before, 0, true, "an earlier run of wave 1", ret);
+	if (args->chunk == 1 && args->step > 1)
+		add_rule(c, before, 1, true, "another run of wave 2", ret);
 }
 
 static void

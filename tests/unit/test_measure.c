@@ -396,6 +396,30 @@ test_both_waves_on_one_file(void **state)
 	forget(&told);
 }
 
+/* The other order: a first wave that came later hides the second's stripes. */
+static void
+test_second_wave_below_the_first(void **state)
+{
+	static const uint64_t gib[] = {40, 100};
+
+	(void)state;
+	for (size_t i = 0; i < ITEMS(gib); i++) {
+		uint64_t length = gib[i] << 30, mib = length / VR_MIB;
+		const struct vr_args args = {mib / 100 - 1, 1, length, false};
+		struct computed c = {
+			.content = TEXT,
+			.runs = {{VR_MIB, 2 * VR_MIB, length},
+				 {VR_MIB, mib / 100 * VR_MIB, length}},
+		};
+		struct told told;
+
+		diagnose(&c, length, &args, true, &told);
+		assert_int_equal(told.d.condition, VR_CONDITION_BOTH);
+		assert_nothing_lost_is_intact(&c, &told);
+		forget(&told);
+	}
+}
+
 /* --- without ---------------------------------------------------------------- */
 
 static void
@@ -433,6 +457,65 @@ test_no_args(void **state)
 	}
 }
 
+/* Thin disks and strangers: no rule for the length gives these numbers. */
+static void
+test_patterns_of_no_rule(void **state)
+{
+	static const struct {
+		uint64_t chunk, period, end_mib;
+		enum vr_condition condition;
+	} rows[] = {
+		{VR_MIB, 40 * VR_MIB, 4096, VR_CONDITION_WAVE_1},
+		{VR_MIB, 7 * VR_MIB, 40960, VR_CONDITION_INTERRUPTED},
+		{VR_MIB, 2 * VR_MIB, 4096, VR_CONDITION_INTERRUPTED},
+		{1000000, 3000000, 40960, VR_CONDITION_FOREIGN},
+		{262144, 10 * VR_MIB, 40960, VR_CONDITION_FOREIGN},
+		{4 * VR_MIB, 100 * VR_MIB, 40960, VR_CONDITION_FOREIGN},
+	};
+	uint64_t length = UINT64_C(40) << 30;
+
+	(void)state;
+	for (size_t i = 0; i < ITEMS(rows); i++) {
+		uint64_t end = rows[i].end_mib * VR_MIB;
+		struct computed c = {
+			.content = i % 2 ? TEXT : ZEROS,
+			.runs = {{rows[i].chunk, rows[i].period, end}},
+		};
+		struct told told;
+
+		diagnose(&c, length, NULL, false, &told);
+		assert_true(told.d.chosen);
+		assert_true(told.d.hypothesis.chunk == rows[i].chunk);
+		assert_true(told.d.hypothesis.period == rows[i].period);
+		assert_int_equal(told.d.condition, rows[i].condition);
+		assert_true(told.bytes[VR_ENCRYPTED] ==
+			    hit_bytes(rows[i].period, rows[i].chunk, end));
+		assert_nothing_lost_is_intact(&c, &told);
+		assert_true(c.read_bytes < length / 50);
+		forget(&told);
+	}
+}
+
+/* The bytes outweigh a side file that came from elsewhere. */
+static void
+test_wrong_args(void **state)
+{
+	uint64_t length = UINT64_C(40) << 30;
+	const struct vr_args args = {1, 1, length, false};
+	struct computed c = {
+		.content = TEXT,
+		.runs = {{VR_MIB, 410 * VR_MIB, length}},
+	};
+	struct told told;
+
+	(void)state;
+	diagnose(&c, length, &args, true, &told);
+	assert_true(told.d.sidecar_refuted);
+	assert_true(told.d.hypothesis.period == 410 * VR_MIB);
+	assert_nothing_lost_is_intact(&c, &told);
+	forget(&told);
+}
+
 static void
 test_foreign_head(void **state)
 {
@@ -464,7 +547,10 @@ main(void)
 		cmocka_unit_test(test_archives_do_not_move_the_boundary),
 		cmocka_unit_test(test_bounds_are_told_apart),
 		cmocka_unit_test(test_both_waves_on_one_file),
+		cmocka_unit_test(test_second_wave_below_the_first),
 		cmocka_unit_test(test_no_args),
+		cmocka_unit_test(test_patterns_of_no_rule),
+		cmocka_unit_test(test_wrong_args),
 		cmocka_unit_test(test_foreign_head),
 	};
 
