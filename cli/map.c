@@ -142,7 +142,7 @@ const struct command command_map = {
 	.name = "map",
 	.operands = "DISK|FOLDER...",
 	.summary = "print which bytes are lost: ddrescue map, picture, JSON",
-	.options = "Facmj",
+	.options = "FacmVj",
 	.needs_path = true,
 	.run = map_run,
 };

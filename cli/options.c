@@ -29,6 +29,8 @@ static const struct option_row {
 	{'m', false, "map", "FILE", "a ddrescue map that knows better"},
 	{'F', false, "format", "NAME", "ddrescue, picture or json; a picture on "
 				       "a terminal if not said"},
+	{'V', false, "verify", "HOW", "sample (default) or full: look at every "
+				     "byte of the disk"},
 	{'j', false, "json", NULL, "one JSON object a line"},
 	{'q', true, "quiet", NULL, "only the result, in short"},
 	{'v', true, "verbose", NULL, "the evidence, too"},
@@ -182,6 +184,9 @@ take(struct options *o, int letter, const char *argument)
 		return true;
 	case 'F':
 		return parse_format(argument, &o->format);
+	case 'V':
+		o->verify_full = strcmp(argument, "full") == 0;
+		return o->verify_full || strcmp(argument, "sample") == 0;
 	case 'j':
 		return o->json = true;
 	case 'q':

@@ -20,6 +20,7 @@ struct options {
 	const char *out, *args, *adapter, *map;
 	uint64_t capacity;
 	enum map_format format;
+	bool verify_full;
 	char **paths;
 	int path_count;
 };

@@ -59,6 +59,8 @@ progress_options(const struct options *options)
 		.capacity = options->capacity,
 		.adapter = options->adapter,
 		.map = options->map,
+		.verify = options->verify_full ? VR_VERIFY_FULL
+					       : VR_VERIFY_SAMPLE,
 		.progress = options->quiet || options->json ? NULL
 							    : progress_show,
 	};

@@ -115,7 +115,7 @@ const struct command command_recover = {
 	.name = "recover",
 	.operands = "DISK|FOLDER...",
 	.summary = "make a folder with a descriptor that opens, and a map",
-	.options = "ofeacdmjqv",
+	.options = "ofeacdmVjqv",
 	.needs_path = true,
 	.run = recover_run,
 };

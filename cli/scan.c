@@ -144,7 +144,7 @@ const struct command command_scan = {
 	.name = "scan",
 	.operands = "FOLDER...",
 	.summary = "list every VM and disk below a folder, a line each",
-	.options = "jqv",
+	.options = "Vjqv",
 	.needs_path = true,
 	.run = scan_run,
 };

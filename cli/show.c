@@ -31,6 +31,21 @@ show_clues(const struct vr_disk *disk, size_t file,
 }
 
 static void
+show_full(const struct vr_file_info *info)
+{
+	char a[32], b[32];
+
+	render_field_f(stdout, AT, "Full pass",
+		       "%" PRIu64 " stripes encrypted, %" PRIu64 " clear, %"
+		       PRIu64 " in part, %" PRIu64 " unreadable; between them "
+		       "%s shown to be clear, %s noise that only its place "
+		       "clears", info->full_encrypted, info->full_clear,
+		       info->full_mixed, info->full_unreadable,
+		       vr_human_size(info->full_gap_order, a),
+		       vr_human_size(info->full_gap_noise, b));
+}
+
+static void
 show_file(const struct vr_disk *disk, size_t index)
 {
 	struct vr_file_info info = {.size = sizeof(info)};
@@ -57,6 +72,8 @@ show_file(const struct vr_disk *disk, size_t index)
 			       vr_human_size(info.bound_bytes, a),
 			       info.bound ? info.bound : "none of the rule",
 			       vr_human_size(info.measure_bytes, b));
+	if (info.full)
+		show_full(&info);
 }
 
 static void

@@ -200,6 +200,12 @@ VR_API bool vr_profile_get(size_t index, struct vr_profile_info *ret);
 
 /* --- disks -------------------------------------------------------------- */
 
+/* How much of a file is looked at to decide what happened to it. */
+enum vr_verify {
+	VR_VERIFY_SAMPLE, /* a few MiB, whatever the size */
+	VR_VERIFY_FULL,	  /* every byte, by several threads */
+};
+
 /* Called now and then; not zero cancels. total is 0 where it is not known. */
 typedef int (*vr_progress)(void *data, const char *doing, uint64_t done,
 			   uint64_t total);
@@ -212,6 +218,8 @@ struct vr_options {
 	const char *map;     /* path of a map that overrides, or NULL */
 	vr_progress progress;
 	void *progress_data;
+	enum vr_verify verify;
+	unsigned threads; /* of a full pass; 0: one a processor */
 };
 
 /* What happened to a disk, apart from what to do about it. */
@@ -275,6 +283,12 @@ struct vr_file_info {
 	uint64_t measure_bytes; /* read to decide */
 	size_t clues;
 	const struct vr_map *map; /* of [0, capacity) */
+
+	/* VR_VERIFY_FULL: stripes by all of their bytes, bytes between them. */
+	bool full;
+	uint64_t full_encrypted, full_clear, full_mixed, full_unreadable;
+	uint64_t full_gap_order; /* shown to be clear */
+	uint64_t full_gap_noise; /* clear by position only */
 };
 
 struct vr_disk_info {

@@ -84,7 +84,7 @@ open_file(struct builder *b, const struct vr_piece *piece,
 		return 0;
 	if (!path)
 		return vr_fail_memory();
-	r = vr_hostfile_open(path, &hints, b->options->args,
+	r = vr_hostfile_open(path, &hints, b->options,
 			     &b->disk->findings, &file);
 	if (r == 0)
 		r = VR_PUSH(&b->disk->files, file);

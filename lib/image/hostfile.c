@@ -229,7 +229,7 @@ find_capacity(struct vr_hostfile *f, const struct vr_capacity_hints *given)
 }
 
 static int
-diagnose(struct vr_hostfile *f)
+diagnose(struct vr_hostfile *f, const struct vr_options *options)
 {
 	vr_cleanup(vr_source_free_p) struct vr_source *slice = NULL;
 	const struct vr_profile_case c = {
@@ -237,31 +237,38 @@ diagnose(struct vr_hostfile *f)
 		.allocated = (uint64_t)f->stat.st_blocks * 512,
 		.args = f->has_args ? &f->args : NULL,
 	};
+	const struct vr_full_how full = {
+		.threads = options->threads,
+		.progress = options->progress,
+		.progress_data = options->progress_data,
+	};
 	int r;
 
 	r = vr_slice_open(f->source, 0, f->capacity.bytes, &slice);
 	if (r == 0)
 		r = vr_map_new(f->capacity.bytes, &f->map);
 	if (r == 0)
-		r = vr_diagnose(slice, &c, f->capacity.trailers > 0, f->map,
-				&f->diagnosis);
+		r = vr_diagnose(slice, &c, f->capacity.trailers > 0,
+				options->verify == VR_VERIFY_FULL ? &full
+								  : NULL,
+				f->map, &f->diagnosis);
 	return r == 0 ? vr_annotate_open(slice, f->map, &f->data) : r;
 }
 
 static int
 open_steps(struct vr_hostfile *f, const struct vr_capacity_hints *hints,
-	   const char *args_option, struct vr_findings *findings)
+	   const struct vr_options *options, struct vr_findings *findings)
 {
 	int r = vr_file_open_stat(f->path, &f->source, &f->stat);
 
 	if (r < 0)
 		return r;
-	r = take_args(f, args_option, findings);
+	r = take_args(f, options->args, findings);
 	if (r < 0)
 		return r;
 	r = find_capacity(f, hints);
 	if (r == 0)
-		r = diagnose(f);
+		r = diagnose(f, options);
 	if (r < 0)
 		return vr_context(r, "'%s'", f->shown);
 	return note_all(f, findings);
@@ -269,8 +276,8 @@ open_steps(struct vr_hostfile *f, const struct vr_capacity_hints *hints,
 
 int
 vr_hostfile_open(const char *path, const struct vr_capacity_hints *hints,
-		 const char *args_option, struct vr_findings *findings,
-		 struct vr_hostfile **ret)
+		 const struct vr_options *options,
+		 struct vr_findings *findings, struct vr_hostfile **ret)
 {
 	vr_cleanup(vr_hostfile_free_p) struct vr_hostfile *f =
 		calloc(1, sizeof(*f));
@@ -283,7 +290,7 @@ vr_hostfile_open(const char *path, const struct vr_capacity_hints *hints,
 	f->name = strdup(vr_base_name(path));
 	if (!f->path || !f->shown || !f->name)
 		return vr_fail_memory();
-	r = open_steps(f, hints, args_option, findings);
+	r = open_steps(f, hints, options, findings);
 	if (r < 0)
 		return r;
 	*ret = vr_steal(f);
@@ -312,6 +319,13 @@ info_of_diagnosis(const struct vr_diagnosis *d, struct vr_file_info *ret)
 	const struct vr_measure *m = &d->measure;
 
 	ret->condition = d->condition;
+	ret->full = d->full.done;
+	ret->full_encrypted = d->full.encrypted;
+	ret->full_clear = d->full.clear;
+	ret->full_mixed = d->full.mixed;
+	ret->full_unreadable = d->full.unreadable;
+	ret->full_gap_order = d->full.gap_order;
+	ret->full_gap_noise = d->full.gap_noise;
 	ret->measure_bytes = d->bytes_read;
 	if (!d->chosen)
 		return;

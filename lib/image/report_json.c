@@ -155,6 +155,23 @@ json_of_measure(const struct vr_diagnosis *d)
 	return one;
 }
 
+static struct json_object *
+json_of_full(const struct vr_full *full)
+{
+	struct json_object *one;
+
+	if (!full->done)
+		return NULL;
+	one = json_object_new_object();
+	put_number(one, "encrypted", full->encrypted);
+	put_number(one, "clear", full->clear);
+	put_number(one, "mixed", full->mixed);
+	put_number(one, "unreadable", full->unreadable);
+	put_number(one, "gap_order_bytes", full->gap_order);
+	put_number(one, "gap_noise_bytes", full->gap_noise);
+	return one;
+}
+
 static void
 put_diagnosis(struct json_object *to, const struct vr_diagnosis *d)
 {
@@ -163,6 +180,7 @@ put_diagnosis(struct json_object *to, const struct vr_diagnosis *d)
 	put(to, "prediction",
 	    d->chosen ? json_of_hypothesis(&d->hypothesis) : NULL);
 	put(to, "measured", d->chosen ? json_of_measure(d) : NULL);
+	put(to, "full_pass", json_of_full(&d->full));
 	put(to, "earlier_run",
 	    d->has_earlier ? json_of_hypothesis(&d->earlier) : NULL);
 }

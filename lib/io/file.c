@@ -4,15 +4,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <pthread.h>
 #include <unistd.h>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
 
+/*
+ * The last stretch of data that was found: some filesystems walk all of it to
+ * tell where it ends, so it is asked for once, not for every read. Behind a lock,
+ * because any thread may ask; what is told never depends on it.
+ */
 struct file {
 	struct vr_source source;
 	int fd;
+	pthread_mutex_t lock;
+	uint64_t data_start, data_end;
 };
 
 static int
@@ -49,6 +57,27 @@ was_cut(const struct file *f)
 	return end < 0 || (uint64_t)end < f->source.size;
 }
 
+static uint64_t
+known_data_end(struct file *f, uint64_t off)
+{
+	uint64_t end = 0;
+
+	pthread_mutex_lock(&f->lock);
+	if (off >= f->data_start && off < f->data_end)
+		end = f->data_end;
+	pthread_mutex_unlock(&f->lock);
+	return end;
+}
+
+static void
+learn_data(struct file *f, uint64_t start, uint64_t end)
+{
+	pthread_mutex_lock(&f->lock);
+	f->data_start = start;
+	f->data_end = end;
+	pthread_mutex_unlock(&f->lock);
+}
+
 /*
  * Where a filesystem does not know its holes, all is data. So is what was cut
  * off since the file was opened: a hole there would hide the loss.
@@ -57,9 +86,14 @@ static int
 file_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 {
 	struct file *f = (struct file *)s;
+	uint64_t known = known_data_end(f, off);
 	off_t data, hole;
 
 	*ret = (struct vr_extent){.length = s->size - off};
+	if (known) {
+		ret->length = known - off;
+		return 0;
+	}
 	data = lseek(f->fd, (off_t)off, SEEK_DATA);
 	if (data < 0 && (errno != ENXIO || was_cut(f)))
 		return 0;
@@ -71,8 +105,10 @@ file_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	}
 
 	hole = lseek(f->fd, (off_t)off, SEEK_HOLE);
-	if (hole > data)
+	if (hole > data) {
 		ret->length = (uint64_t)hole - off;
+		learn_data(f, off, (uint64_t)hole);
+	}
 	return 0;
 }
 
@@ -82,6 +118,7 @@ file_close(struct vr_source *s)
 	struct file *f = (struct file *)s;
 
 	close(f->fd);
+	pthread_mutex_destroy(&f->lock);
 	free(f);
 }
 
@@ -180,6 +217,7 @@ file_make(int fd, const struct stat *st, struct vr_source **ret)
 	if (!f)
 		return vr_fail_memory();
 	f->fd = fd;
+	pthread_mutex_init(&f->lock, NULL);
 	vr_source_init(&f->source, &file_ops, size);
 	*ret = &f->source;
 	return 0;

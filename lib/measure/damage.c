@@ -470,9 +470,21 @@ follow_sidecar(struct trial *t, const struct vr_hypotheses *all)
 	return r == 0 ? try_earlier_runs(t, all) : r;
 }
 
+static int
+look_at_all(struct trial *t, const struct vr_full_how *how)
+{
+	struct vr_diagnosis *d = t->d;
+	int r = vr_measure_full(t->source, d->chosen ? &d->hypothesis : NULL,
+				how, t->map, &d->full);
+
+	d->bytes_read += d->full.bytes_read;
+	return r;
+}
+
 int
 vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
-	    bool completed, struct vr_map *map, struct vr_diagnosis *ret)
+	    bool completed, const struct vr_full_how *full, struct vr_map *map,
+	    struct vr_diagnosis *ret)
 {
 	struct vr_diagnosis d = {0};
 	struct vr_hypotheses all = {0};
@@ -488,6 +500,8 @@ vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
 	for (size_t i = 0; c->args && vr_profile_row(i); i++)
 		vr_profile_row(i)->predict(c, &all);
 	r = all.count ? follow_sidecar(&t, &all) : diagnose_without_sidecar(&t);
+	if (r == 0 && full)
+		r = look_at_all(&t, full);
 	if (r < 0) {
 		vr_diagnosis_free(&d);
 		return r;

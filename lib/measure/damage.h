@@ -3,6 +3,7 @@
 #define VR_MEASURE_DAMAGE_H
 
 #include "map/map.h"
+#include "measure/full.h"
 #include "measure/stripes.h"
 
 /*
@@ -26,6 +27,7 @@ struct vr_diagnosis {
 	struct vr_hypothesis earlier;
 	uint64_t earlier_encrypted; /* stripes that only it hit */
 
+	struct vr_full full; /* done only where it was asked for */
 	uint64_t bytes_read;
 	/* With nothing chosen: noise among so many places looked at. */
 	size_t looked, noisy;
@@ -33,12 +35,14 @@ struct vr_diagnosis {
 
 /*
  * source holds the file up to c->length. map is of that length and is added to.
- * completed: a trailer stands behind, so that a run came to its end.
+ * completed: a trailer stands behind, so that a run came to its end. full: look
+ * at every byte, or NULL for what it takes to decide.
  * VR_E_CANCELLED and trouble with memory are the only errors; bytes that cannot
  * be read are damage. Free with vr_diagnosis_free().
  */
 int vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
-		bool completed, struct vr_map *map, struct vr_diagnosis *ret);
+		bool completed, const struct vr_full_how *full,
+		struct vr_map *map, struct vr_diagnosis *ret);
 void vr_diagnosis_free(struct vr_diagnosis *d);
 
 #endif

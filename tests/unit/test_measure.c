@@ -22,7 +22,7 @@ struct computed {
 		uint64_t chunk, period, end;
 	} runs[2];
 	uint64_t noisy_from, noisy_to; /* a guest's own archive */
-	uint64_t read_bytes;
+	_Atomic uint64_t read_bytes;
 };
 
 static bool
@@ -79,6 +79,9 @@ static const struct vr_source_ops computed_ops = {
 	.close = computed_close,
 };
 
+/* Set by the tests of the full pass. */
+static const struct vr_full_how *full_how;
+
 struct told {
 	struct vr_diagnosis d;
 	struct vr_map *map;
@@ -97,8 +100,8 @@ diagnose(struct computed *c, uint64_t length, const struct vr_args *args,
 
 	vr_source_init(&c->source, &computed_ops, length);
 	assert_ok(vr_map_new(length, &ret->map));
-	assert_ok(vr_diagnose(&c->source, &given, completed, ret->map,
-			      &ret->d));
+	assert_ok(vr_diagnose(&c->source, &given, completed, full_how,
+			      ret->map, &ret->d));
 	vr_map_totals(ret->map, ret->bytes);
 }
 
@@ -516,6 +519,45 @@ test_wrong_args(void **state)
 	forget(&told);
 }
 
+/* Every stripe by itself, and the same answer from one thread and from seven. */
+static void
+test_full_pass(void **state)
+{
+	uint64_t length = UINT64_C(400) * VR_MIB;
+	const struct vr_args args = {3, 1, length, false};
+	struct vr_full_how how = {.threads = 1};
+	uint64_t first[VR_DAMAGES] = {0};
+
+	(void)state;
+	full_how = &how;
+	for (unsigned threads = 1; threads <= 7; threads += 3) {
+		struct computed c = {
+			.content = TEXT,
+			.runs = {{VR_MIB, 4 * VR_MIB,
+				  200 * VR_MIB + 300 * 512}},
+			.noisy_from = 250 * VR_MIB,
+			.noisy_to = 251 * VR_MIB,
+		};
+		struct told told;
+
+		how.threads = threads;
+		diagnose(&c, length, &args, false, &told);
+		assert_true(told.d.full.done);
+		assert_int_equal(told.d.full.encrypted, 50);
+		assert_int_equal(told.d.full.mixed, 1);
+		assert_int_equal(told.d.full.clear, 49);
+		assert_true(told.d.full.gap_noise == VR_MIB);
+		assert_true(told.bytes[VR_ENCRYPTED] ==
+			    50 * VR_MIB + 300 * 512);
+		assert_nothing_lost_is_intact(&c, &told);
+		if (threads == 1)
+			memcpy(first, told.bytes, sizeof(first));
+		assert_memory_equal(first, told.bytes, sizeof(first));
+		forget(&told);
+	}
+	full_how = NULL;
+}
+
 static void
 test_foreign_head(void **state)
 {
@@ -551,6 +593,7 @@ main(void)
 		cmocka_unit_test(test_no_args),
 		cmocka_unit_test(test_patterns_of_no_rule),
 		cmocka_unit_test(test_wrong_args),
+		cmocka_unit_test(test_full_pass),
 		cmocka_unit_test(test_foreign_head),
 	};
 

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Workers take units of the file one by one and note what they see in a byte of
+ * flags for each stripe. Flags are only ever set, so the order of the workers
+ * does not matter; what the flags mean is decided afterwards, in one thread.
+ */
+#include "measure/full.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "measure/block.h"
+#include "measure/edge.h"
+
+#define UNIT	     (UINT64_C(2) << 20)
+#define PIECE	     (UINT64_C(64) << 10)
+#define THREADS_MOST 32
+#define STRIPES_MOST (UINT64_C(1) << 31)
+
+enum flag { SAW_NOISE = 1, SAW_ORDER = 2, SAW_FAILURE = 4 };
+
+struct pass {
+	struct vr_source *source;
+	const struct vr_hypothesis *h;
+	const struct vr_full_how *how;
+	struct vr_map *map;
+	struct vr_run run; /* the stripes */
+	atomic_uchar *flags;
+	atomic_uint_fast64_t next_unit, gap_order, gap_noise, bytes_read;
+	atomic_int failure;
+	struct vr_full *full;
+};
+
+/* --- looking ---------------------------------------------------------------- */
+
+static void
+note(struct pass *p, uint64_t off, uint64_t n, bool in_stripe, enum flag flag)
+{
+	if (in_stripe)
+		atomic_fetch_or_explicit(
+			&p->flags[(off - p->run.first) / p->run.stride],
+			(unsigned char)flag, memory_order_relaxed);
+	else if (flag == SAW_ORDER)
+		atomic_fetch_add_explicit(&p->gap_order, n,
+					  memory_order_relaxed);
+	else if (flag == SAW_NOISE)
+		atomic_fetch_add_explicit(&p->gap_noise, n,
+					  memory_order_relaxed);
+}
+
+/* The piece that begins at off: to the next 64 KiB, the next edge, or stop. */
+static uint64_t
+piece_end(const struct pass *p, uint64_t off, uint64_t stop, bool *in_stripe)
+{
+	uint64_t change;
+
+	*in_stripe = vr_run_contains(&p->run, off, &change);
+	return vr_min(vr_min(change, stop), off - off % PIECE + PIECE);
+}
+
+/* Too short a piece says nothing, and then nothing is noted. */
+static void
+look_at_bytes(struct pass *p, const uint8_t *bytes, uint64_t off, uint64_t n)
+{
+	uint64_t stop = off + n, start = off;
+	bool in_stripe;
+
+	while (off < stop) {
+		uint64_t end = piece_end(p, off, stop, &in_stripe);
+		size_t length = (size_t)(end - off);
+
+		if (length >= VR_BLOCK_LEAST)
+			note(p, off, length, in_stripe,
+			     vr_block_looks(bytes + (off - start), length) ==
+					     VR_LOOKS_RANDOM
+				     ? SAW_NOISE
+				     : SAW_ORDER);
+		off = end;
+	}
+}
+
+static void
+look_at_hole(struct pass *p, uint64_t off, uint64_t n)
+{
+	uint64_t stop = off + n;
+	bool in_stripe;
+
+	while (off < stop) {
+		uint64_t end = piece_end(p, off, stop, &in_stripe);
+
+		note(p, off, end - off, in_stripe, SAW_ORDER);
+		off = end;
+	}
+}
+
+/* A failing unit is read again piece by piece: one bad sector costs one piece. */
+static void
+look_at_failing(struct pass *p, uint8_t *buffer, uint64_t off, uint64_t n)
+{
+	uint64_t stop = off + n;
+	bool in_stripe;
+
+	while (off < stop) {
+		uint64_t end = piece_end(p, off, stop, &in_stripe);
+
+		if (vr_source_read_at(p->source, buffer, (size_t)(end - off),
+				      off) == 0)
+			look_at_bytes(p, buffer, off, end - off);
+		else
+			note(p, off, end - off, in_stripe, SAW_FAILURE);
+		off = end;
+	}
+}
+
+static void
+look_at_unit(struct pass *p, uint8_t *buffer, uint64_t off)
+{
+	uint64_t stop = vr_min(off + UNIT, p->source->size);
+
+	while (off < stop) {
+		struct vr_extent extent;
+		uint64_t n = stop - off;
+
+		if (vr_source_next(p->source, off, &extent) == 0)
+			n = vr_min(n, extent.length);
+		else
+			extent.flags = 0;
+		if (extent.flags & VR_EXTENT_HOLE) {
+			look_at_hole(p, off, n);
+		} else {
+			if (vr_source_read_at(p->source, buffer, (size_t)n,
+					      off) == 0)
+				look_at_bytes(p, buffer, off, n);
+			else
+				look_at_failing(p, buffer, off, n);
+			atomic_fetch_add_explicit(&p->bytes_read, n,
+						  memory_order_relaxed);
+		}
+		off += n;
+	}
+}
+
+/* --- workers ----------------------------------------------------------------- */
+
+/* Holes are stepped over as a whole: a thin disk costs what it holds. */
+static void
+work(struct pass *p, uint8_t *buffer, bool is_caller)
+{
+	while (atomic_load(&p->failure) == 0) {
+		uint64_t unit = atomic_fetch_add(&p->next_unit, 1);
+
+		if (unit >= vr_div_up(p->source->size, UNIT))
+			return;
+		if (is_caller && p->how->progress &&
+		    p->how->progress(p->how->progress_data, "reading all of it",
+				     unit * UNIT, p->source->size))
+			atomic_store(&p->failure, VR_E_CANCELLED);
+		if (vr_check_cancel() < 0)
+			atomic_store(&p->failure, VR_E_CANCELLED);
+		look_at_unit(p, buffer, unit * UNIT);
+	}
+}
+
+static void
+work_with_buffer(struct pass *p, bool is_caller)
+{
+	uint8_t *buffer = malloc(UNIT);
+
+	if (buffer)
+		work(p, buffer, is_caller);
+	else
+		atomic_store(&p->failure, VR_E_MEMORY);
+	free(buffer);
+}
+
+static void *
+worker(void *data)
+{
+	work_with_buffer(data, false);
+	return NULL;
+}
+
+static unsigned
+thread_count(const struct vr_full_how *how)
+{
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	unsigned wanted = how->threads ? how->threads
+				       : (unsigned)(online > 0 ? online : 1);
+
+	return (unsigned)vr_min(wanted, THREADS_MOST);
+}
+
+/* A thread that cannot be had is no failure: the others do its work. */
+static int
+run_workers(struct pass *p)
+{
+	unsigned wanted = thread_count(p->how) - 1, started = 0;
+	pthread_t threads[THREADS_MOST];
+
+	while (started < wanted &&
+	       pthread_create(&threads[started], NULL, worker, p) == 0)
+		started++;
+	work_with_buffer(p, true);
+	for (unsigned i = 0; i < started; i++)
+		pthread_join(threads[i], NULL);
+
+	switch (atomic_load(&p->failure)) {
+	case 0:
+		return 0;
+	case VR_E_MEMORY:
+		return vr_fail_memory();
+	default:
+		return vr_fail(VR_E_CANCELLED, "cancelled");
+	}
+}
+
+/* --- what the flags mean ------------------------------------------------------ */
+
+static int
+lay(struct pass *p, enum vr_damage damage, uint64_t off, uint64_t end)
+{
+	return off < end ? vr_map_add_range(p->map, VR_LAYER_MEASURED, damage,
+					    off, end - off)
+			 : 0;
+}
+
+/* Does the whole range look like noise? What cannot be read might be. */
+static bool
+may_be_noise(struct pass *p, uint64_t off, uint64_t n)
+{
+	uint8_t bytes[PIECE];
+
+	if (n < VR_BLOCK_LEAST ||
+	    vr_source_read_at(p->source, bytes, (size_t)n, off) < 0)
+		return true;
+	return vr_block_looks(bytes, (size_t)n) == VR_LOOKS_RANDOM;
+}
+
+/* Noise at first is the part that an interrupted run reached; more is doubt. */
+static int
+lay_mixed(struct pass *p, uint64_t start, uint64_t end)
+{
+	struct vr_edge edge;
+	int r = vr_edge_find(p->source, start, end, &edge);
+
+	if (r < 0)
+		return r == VR_E_IO ? lay(p, VR_SUSPECT, start, end) : r;
+	if (edge.noise_end > start)
+		r = lay(p, VR_ENCRYPTED, start, edge.noise_end);
+	else
+		edge.noise_end = start;
+	if (r == 0)
+		r = lay(p, VR_SUSPECT, edge.noise_end, edge.order_from);
+	for (uint64_t off = edge.order_from; r == 0 && off < end;) {
+		uint64_t n = vr_min(PIECE - off % PIECE, end - off);
+
+		r = lay(p, may_be_noise(p, off, n) ? VR_SUSPECT : VR_INTACT,
+			off, off + n);
+		off += n;
+	}
+	return r;
+}
+
+static int
+lay_stripe(struct pass *p, uint64_t index, unsigned flags)
+{
+	uint64_t start = p->run.first + index * p->run.stride;
+	uint64_t end = vr_min(start + p->run.length, p->source->size);
+
+	if (flags & SAW_FAILURE) {
+		p->full->unreadable++;
+		return lay(p, VR_UNREADABLE, start, end);
+	}
+	if (flags == SAW_ORDER) {
+		p->full->clear++;
+		return lay(p, VR_INTACT, start, end);
+	}
+	if (!p->h)
+		return 0;
+	if (flags == (SAW_ORDER | SAW_NOISE)) {
+		p->full->mixed++;
+		return lay_mixed(p, start, end);
+	}
+	p->full->encrypted++;
+	return flags == SAW_NOISE ? lay(p, VR_ENCRYPTED, start, end) : 0;
+}
+
+static int
+lay_all(struct pass *p)
+{
+	int r = 0;
+
+	for (uint64_t i = 0; r == 0 && i < p->run.count; i++)
+		r = lay_stripe(p, i, atomic_load_explicit(
+					     &p->flags[i],
+					     memory_order_relaxed));
+	return r;
+}
+
+static int
+make_run(const struct vr_hypothesis *h, uint64_t size, struct vr_run *ret)
+{
+	uint64_t first = h ? h->first : 0, chunk = h ? h->chunk : VR_MIB;
+	uint64_t period = h ? h->period : VR_MIB, end = size;
+	uint64_t count = end > first ? (end - first - 1) / period + 1 : 0;
+
+	if (count == 0 || count > STRIPES_MOST)
+		return vr_fail(VR_E_LIMIT, "%llu stripes are too many to look "
+					   "at one by one",
+			       (unsigned long long)count);
+	/* Kept apart even where they touch: each gets a verdict of its own. */
+	*ret = (struct vr_run){first, chunk, period, count};
+	return 0;
+}
+
+int
+vr_measure_full(struct vr_source *source, const struct vr_hypothesis *h,
+		const struct vr_full_how *how, struct vr_map *map,
+		struct vr_full *ret)
+{
+	struct vr_full full = {.done = true};
+	struct pass p = {
+		.source = source,
+		.h = h,
+		.how = how,
+		.map = map,
+		.full = &full,
+	};
+	int r;
+
+	r = make_run(h, source->size, &p.run);
+	if (r < 0)
+		return r;
+	p.flags = calloc(p.run.count, sizeof(*p.flags));
+	if (!p.flags)
+		return vr_fail_memory();
+	r = run_workers(&p);
+	if (r == 0)
+		r = lay_all(&p);
+	free(p.flags);
+	full.bytes_read = atomic_load(&p.bytes_read);
+	full.gap_order = atomic_load(&p.gap_order);
+	full.gap_noise = atomic_load(&p.gap_noise);
+	if (r == 0)
+		*ret = full;
+	return r;
+}
