@@ -40,7 +40,8 @@ main(int argc, char **argv)
 
 	if (argc < 2) {
 		fputs("vmdk-rescue: which command? Begin with: vmdk-rescue "
-		      "--help\n", stderr);
+		      "--help\n",
+		      stderr);
 		return EXIT_USAGE;
 	}
 	if (is_word(argv[1], "--help", "-h") || is_word(argv[1], "help", "")) {
@@ -53,8 +54,10 @@ main(int argc, char **argv)
 	}
 	command = find_command(argv[1]);
 	if (!command) {
-		fprintf(stderr, "vmdk-rescue: '%s' is not a command (see "
-				"vmdk-rescue --help)\n", argv[1]);
+		fprintf(stderr,
+			"vmdk-rescue: '%s' is not a command (see "
+			"vmdk-rescue --help)\n",
+			argv[1]);
 		return EXIT_USAGE;
 	}
 	if (!options_parse(command, argc - 1, argv + 1, &options, &status))

@@ -13,17 +13,20 @@ add_run(void *data, const struct vr_map_run *run)
 {
 	struct json_object *one = json_object_new_object();
 
-	json_object_object_add(one, "layer",
-			       json_object_new_string(vr_layer_name(run->layer)));
+	json_object_object_add(
+		one, "layer",
+		json_object_new_string(vr_layer_name(run->layer)));
 	json_object_object_add(
 		one, "damage",
 		json_object_new_string(vr_damage_name(run->damage)));
-	json_object_object_add(one, "first", json_object_new_uint64(run->first));
+	json_object_object_add(one, "first",
+			       json_object_new_uint64(run->first));
 	json_object_object_add(one, "length",
 			       json_object_new_uint64(run->length));
 	json_object_object_add(one, "stride",
 			       json_object_new_uint64(run->stride));
-	json_object_object_add(one, "count", json_object_new_uint64(run->count));
+	json_object_object_add(one, "count",
+			       json_object_new_uint64(run->count));
 	json_object_array_add(data, one);
 	return 0;
 }
@@ -41,7 +44,8 @@ print_json(const struct vr_disk_info *info, const struct vr_map *map)
 	vr_map_runs(map, add_run, runs);
 	json_object_object_add(root, "schema",
 			       json_object_new_string("vmdk-rescue-map-1"));
-	json_object_object_add(root, "name", json_object_new_string(info->name));
+	json_object_object_add(root, "name",
+			       json_object_new_string(info->name));
 	json_object_object_add(root, "capacity",
 			       json_object_new_uint64(info->capacity));
 	json_object_object_add(root, "bytes", bytes);
@@ -74,22 +78,38 @@ format_of(const struct options *options)
 }
 
 static int
-print_disk(const struct vr_disk *disk, enum map_format format)
+print_map(const struct vr_disk_info *info, const struct vr_map *map,
+	  enum map_format format)
 {
-	struct vr_disk_info info = {.size = sizeof(info)};
-	const struct vr_map *map = vr_disk_map(disk);
-
-	vr_disk_info(disk, &info);
 	switch (format) {
 	case FORMAT_JSON:
-		print_json(&info, map);
+		print_json(info, map);
 		return 0;
 	case FORMAT_PICTURE:
-		print_picture(&info, map);
+		print_picture(info, map);
 		return 0;
 	default:
 		return vr_map_write(map, stdout, true);
 	}
+}
+
+static int
+print_disk(const struct vr_disk *disk, enum map_format format, int layer)
+{
+	struct vr_disk_info info = {.size = sizeof(info)};
+	struct vr_map *one;
+	int r;
+
+	vr_disk_info(disk, &info);
+	if (layer < 0)
+		return print_map(&info, vr_disk_map(disk), format);
+	r = vr_map_layer(vr_disk_map(disk), (enum vr_layer)layer, &one);
+	if (r < 0)
+		return r;
+	vr_map_totals(one, info.bytes);
+	r = print_map(&info, one, format);
+	vr_map_free(one);
+	return r;
 }
 
 static enum exit_status
@@ -108,7 +128,7 @@ print_vm(const struct vr_vm *vm, const char *path,
 		return EXIT_USAGE;
 	}
 	for (size_t i = 0; r == 0 && i < vr_vm_disks(vm); i++)
-		r = print_disk(vr_vm_disk(vm, i), format);
+		r = print_disk(vr_vm_disk(vm, i), format, options->layer);
 	return r < 0 ? show_error(path, options, r) : show_status(vm);
 }
 
@@ -142,7 +162,7 @@ const struct command command_map = {
 	.name = "map",
 	.operands = "DISK|FOLDER...",
 	.summary = "print which bytes are lost: ddrescue map, picture, JSON",
-	.options = "FacmVj",
+	.options = "FLacmpVj",
 	.needs_path = true,
 	.run = map_run,
 };

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include <vmdkrescue.h>
+
 #include "render.h"
 
 static const struct option_row {
@@ -17,20 +19,31 @@ static const struct option_row {
 	bool has_short;
 	const char *name, *argument, *help;
 } rows[] = {
-	{'o', true, "out", "DIR", "folder to make (default NAME.rescue); of "
-				  "several VMs, the folder for all of them"},
+	{'o', true, "out", "DIR",
+	 "folder to make (default NAME.rescue); of "
+	 "several VMs, the folder for all of them"},
 	{'f', false, "force", NULL, "replace an earlier result"},
 	{'e', false, "esxi", NULL, "also write a descriptor for an ESXi host"},
-	{'a', false, "args", "S,C,B", "take these for the .args file: MiB "
-				      "skipped, MiB encrypted, bytes"},
-	{'c', false, "capacity", "SIZE", "the disk's size, if you know it: "
-					 "bytes, or with K, M, G, T"},
+	{'a', false, "args", "S,C,B",
+	 "take these for the .args file: MiB "
+	 "skipped, MiB encrypted, bytes"},
+	{'c', false, "capacity", "SIZE",
+	 "the disk's size, if you know it: "
+	 "bytes, or with K, M, G, T"},
 	{'d', false, "adapter", "NAME", "lsilogic, buslogic, ide or legacyESX"},
 	{'m', false, "map", "FILE", "a ddrescue map that knows better"},
-	{'F', false, "format", "NAME", "ddrescue, picture or json; a picture on "
-				       "a terminal if not said"},
-	{'V', false, "verify", "HOW", "sample (default) or full: look at every "
-				     "byte of the disk"},
+	{'F', false, "format", "NAME",
+	 "ddrescue, picture or json; a picture on "
+	 "a terminal if not said"},
+	{'p', false, "profile", "NAME",
+	 "go by this rule only, see profiles; or "
+	 "by FIRST,CHUNK,PERIOD in bytes"},
+	{'L', false, "layer", "NAME",
+	 "one layer of evidence: profile, measured "
+	 "or hand"},
+	{'V', false, "verify", "HOW",
+	 "sample (default) or full: look at every "
+	 "byte of the disk"},
 	{'j', false, "json", NULL, "one JSON object a line"},
 	{'q', true, "quiet", NULL, "only the result, in short"},
 	{'v', true, "verbose", NULL, "the evidence, too"},
@@ -39,7 +52,7 @@ static const struct option_row {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 static const struct command *const commands[] = {
-	&command_recover, &command_info, &command_map,
+	&command_recover, &command_info,     &command_map,
 	&command_scan,	  &command_profiles,
 };
 
@@ -77,8 +90,8 @@ help_overview(void)
 static void
 help_command(const struct command *command)
 {
-	printf("Usage:  vmdk-rescue %s [OPTION...] %s\n\n%s\n\n",
-	       command->name, command->operands, command->summary);
+	printf("Usage:  vmdk-rescue %s [OPTION...] %s\n\n%s\n\n", command->name,
+	       command->operands, command->summary);
 	for (size_t i = 0; i < ROWS; i++) {
 		char left[40], dash[5] = "    ";
 
@@ -134,7 +147,8 @@ parse_size(const char *text, uint64_t *ret)
 		return false;
 	value = strtoull(text, &end, 10);
 	if (*end && strchr(units, *end & ~0x20)) {
-		shift = 10 * (unsigned)(strchr(units, *end & ~0x20) - units + 1);
+		shift = 10 *
+			(unsigned)(strchr(units, *end & ~0x20) - units + 1);
 		end++;
 	}
 	if (*end || value == 0 || value > (UINT64_MAX >> 1) >> shift)
@@ -155,6 +169,17 @@ parse_format(const char *text, enum map_format *ret)
 	for (unsigned i = FORMAT_DDRESCUE; i <= FORMAT_JSON; i++)
 		if (strcmp(text, names[i]) == 0) {
 			*ret = (enum map_format)i;
+			return true;
+		}
+	return false;
+}
+
+static bool
+parse_layer(const char *text, int *ret)
+{
+	for (int i = 0; i < VR_LAYERS; i++)
+		if (strcmp(text, vr_layer_name((enum vr_layer)i)) == 0) {
+			*ret = i;
 			return true;
 		}
 	return false;
@@ -184,6 +209,11 @@ take(struct options *o, int letter, const char *argument)
 		return true;
 	case 'F':
 		return parse_format(argument, &o->format);
+	case 'p':
+		o->profile = argument;
+		return true;
+	case 'L':
+		return parse_layer(argument, &o->layer);
 	case 'V':
 		o->verify_full = strcmp(argument, "full") == 0;
 		return o->verify_full || strcmp(argument, "sample") == 0;
@@ -217,11 +247,15 @@ check(const struct command *command, const struct options *o)
 		return usage_error(command, "no operand is taken here, but got",
 				   o->paths[0]);
 	if (o->quiet && o->verbose)
-		return usage_error(command, "quiet and verbose exclude each "
-					    "other", NULL);
+		return usage_error(command,
+				   "quiet and verbose exclude each "
+				   "other",
+				   NULL);
 	if (o->path_count > 1 && (o->args || o->capacity || o->map))
-		return usage_error(command, "--args, --capacity and --map speak "
-					    "of one disk: name only one", NULL);
+		return usage_error(command,
+				   "--args, --capacity and --map speak "
+				   "of one disk: name only one",
+				   NULL);
 	return true;
 }
 
@@ -231,7 +265,7 @@ options_parse(const struct command *command, int argc, char **argv,
 {
 	struct option longs[ROWS + 1];
 	char shorts[3 * ROWS + 2];
-	struct options o = {0};
+	struct options o = {.layer = -1};
 	int letter;
 
 	*ret_status = EXIT_USAGE;
@@ -244,15 +278,17 @@ options_parse(const struct command *command, int argc, char **argv,
 			return false;
 		}
 		if (letter == ':')
-			return usage_error(command, "an argument is missing for",
+			return usage_error(command,
+					   "an argument is missing for",
 					   argv[optind - 1]);
 		if (letter == '?')
-			return usage_error(command, "not an option of this "
-						    "command:",
+			return usage_error(command,
+					   "not an option of this "
+					   "command:",
 					   argv[optind - 1]);
 		if (!take(&o, letter, optarg))
-			return usage_error(command, "cannot be understood:",
-					   optarg);
+			return usage_error(command,
+					   "cannot be understood:", optarg);
 	}
 	o.paths = argv + optind;
 	o.path_count = argc - optind;

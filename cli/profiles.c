@@ -12,14 +12,15 @@ print_json(const struct vr_profile_info *info)
 
 	json_object_object_add(root, "schema",
 			       json_object_new_string("vmdk-rescue-profile-1"));
-	json_object_object_add(root, "name", json_object_new_string(info->name));
+	json_object_object_add(root, "name",
+			       json_object_new_string(info->name));
 	json_object_object_add(root, "title",
 			       json_object_new_string(info->title));
-	json_object_object_add(root, "rule", json_object_new_string(info->rule));
-	json_object_object_add(root, "sidecar",
-			       info->sidecar
-				       ? json_object_new_string(info->sidecar)
-				       : NULL);
+	json_object_object_add(root, "rule",
+			       json_object_new_string(info->rule));
+	json_object_object_add(
+		root, "sidecar",
+		info->sidecar ? json_object_new_string(info->sidecar) : NULL);
 	json_object_object_add(root, "source",
 			       json_object_new_string(info->source));
 	printf("%s\n", json_object_to_json_string_ext(

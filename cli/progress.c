@@ -59,6 +59,7 @@ progress_options(const struct options *options)
 		.capacity = options->capacity,
 		.adapter = options->adapter,
 		.map = options->map,
+		.profile = options->profile,
 		.verify = options->verify_full ? VR_VERIFY_FULL
 					       : VR_VERIFY_SAMPLE,
 		.progress = options->quiet || options->json ? NULL

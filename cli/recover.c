@@ -52,7 +52,8 @@ show_products(const struct vr_vm *vm, const struct options *options,
 	for (size_t i = 0; i < vr_vm_disks(vm); i++) {
 		vr_disk_info(vr_vm_disk(vm, i), &info);
 		printf("  %s.vmdk  opens the disk     %s.map  tells what is "
-		       "lost\n", info.name, info.name);
+		       "lost\n",
+		       info.name, info.name);
 	}
 	vr_disk_info(vr_vm_disk(vm, 0), &info);
 	printf("  report.json  for scripts%s\n",
@@ -115,7 +116,7 @@ const struct command command_recover = {
 	.name = "recover",
 	.operands = "DISK|FOLDER...",
 	.summary = "make a folder with a descriptor that opens, and a map",
-	.options = "ofeacdmVjqv",
+	.options = "ofeacdmpVjqv",
 	.needs_path = true,
 	.run = recover_run,
 };

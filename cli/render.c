@@ -24,9 +24,8 @@ const char *
 render_colour(FILE *to, enum colour colour)
 {
 	static const char *const codes[] = {
-		[PLAIN] = "\033[0m",	[BOLD] = "\033[1m",
-		[GREEN] = "\033[32m",	[YELLOW] = "\033[33m",
-		[RED] = "\033[31m",
+		[PLAIN] = "\033[0m",   [BOLD] = "\033[1m", [GREEN] = "\033[32m",
+		[YELLOW] = "\033[33m", [RED] = "\033[31m",
 	};
 
 	return wants_colour(to) ? codes[colour] : "";
@@ -181,13 +180,16 @@ render_picture(FILE *to, const struct vr_map *map)
 		cells = size / 512 ? size / 512 : 1;
 	for (uint64_t i = 0; i < cells; i += columns) {
 		fprintf(to, "%10s  ",
-			vr_human_size((uint64_t)((__uint128_t)size * i / cells) >>
-					    20 << 20, room));
+			vr_human_size(
+				(uint64_t)((__uint128_t)size * i / cells) >>
+					20 << 20,
+				room));
 		picture_row(to, map, i, cells, columns);
 	}
-	fprintf(to, "\n            a sign is %s:  . intact   - some lost   "
-		    "+ a quarter lost   # all lost\n            "
-		    "* suspect   ? unknown\n",
+	fprintf(to,
+		"\n            a sign is %s:  . intact   - some lost   "
+		"+ a quarter lost   # all lost\n            "
+		"* suspect   ? unknown\n",
 		vr_human_size(size / cells, room));
 }
 

@@ -112,7 +112,8 @@ print_totals(const struct totals *t)
 	if (t->options->json)
 		return;
 	printf("%s%" PRIu64 " VMs, %" PRIu64 " disks, %s in all, %s lost, %s "
-	       "not known", t->options->quiet ? "" : "\n", t->vms, t->disks,
+	       "not known",
+	       t->options->quiet ? "" : "\n", t->vms, t->disks,
 	       vr_human_size(t->capacity, a), vr_human_size(t->lost, b),
 	       vr_human_size(t->unknown, c));
 	if (t->failed)
@@ -144,7 +145,7 @@ const struct command command_scan = {
 	.name = "scan",
 	.operands = "FOLDER...",
 	.summary = "list every VM and disk below a folder, a line each",
-	.options = "Vjqv",
+	.options = "pVjqv",
 	.needs_path = true,
 	.run = scan_run,
 };

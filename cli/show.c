@@ -35,14 +35,15 @@ show_full(const struct vr_file_info *info)
 {
 	char a[32], b[32];
 
-	render_field_f(stdout, AT, "Full pass",
-		       "%" PRIu64 " stripes encrypted, %" PRIu64 " clear, %"
-		       PRIu64 " in part, %" PRIu64 " unreadable; between them "
-		       "%s shown to be clear, %s noise that only its place "
-		       "clears", info->full_encrypted, info->full_clear,
-		       info->full_mixed, info->full_unreadable,
-		       vr_human_size(info->full_gap_order, a),
-		       vr_human_size(info->full_gap_noise, b));
+	render_field_f(
+		stdout, AT, "Full pass",
+		"%" PRIu64 " stripes encrypted, %" PRIu64 " clear, %" PRIu64
+		" in part, %" PRIu64 " unreadable; between them "
+		"%s shown to be clear, %s noise that only its place "
+		"clears",
+		info->full_encrypted, info->full_clear, info->full_mixed,
+		info->full_unreadable, vr_human_size(info->full_gap_order, a),
+		vr_human_size(info->full_gap_noise, b));
 }
 
 static void
@@ -54,14 +55,16 @@ show_file(const struct vr_disk *disk, size_t index)
 	vr_disk_file(disk, index, &info);
 	render_field_f(stdout, AT, "File",
 		       "%" PRIu64 " bytes, %s allocated, %" PRIu64
-		       " bytes behind the disk's end", info.length,
-		       vr_human_size(info.allocated, a), info.trailer_length);
+		       " bytes behind the disk's end",
+		       info.length, vr_human_size(info.allocated, a),
+		       info.trailer_length);
 	show_clues(disk, index, &info);
 	if (info.has_args)
 		render_field_f(stdout, AT, ".args",
 			       "skip %" PRIu64 " MiB, encrypt %" PRIu64
-			       " MiB, %" PRIu64 " bytes", info.args_step,
-			       info.args_chunk, info.args_bytes);
+			       " MiB, %" PRIu64 " bytes",
+			       info.args_step, info.args_chunk,
+			       info.args_bytes);
 	if (info.profile)
 		render_field_f(stdout, AT, "Measured",
 			       "%" PRIu64 " stripes possible, %" PRIu64
@@ -85,7 +88,8 @@ show_bytes(const struct vr_disk_info *info)
 
 	render_field_f(stdout, AT, "Bytes", "%s intact, %s lost, %s not known",
 		       vr_human_size(info->bytes[VR_INTACT] +
-					   info->bytes[VR_RECOVERED], a),
+					     info->bytes[VR_RECOVERED],
+				     a),
 		       vr_human_size(lost, b), vr_human_size(doubt, c));
 }
 
@@ -110,8 +114,7 @@ show_disk(const struct vr_disk *disk, bool verbose)
 	printf("%s%s%s  %s  %s%s%s\n", render_colour(stdout, BOLD), info.name,
 	       render_colour(stdout, PLAIN), vr_human_size(info.capacity, room),
 	       render_colour(stdout, render_colour_of(info.condition)),
-	       vr_condition_name(info.condition),
-	       render_colour(stdout, PLAIN));
+	       vr_condition_name(info.condition), render_colour(stdout, PLAIN));
 	render_field(stdout, 2, AT, "State", info.state);
 	show_bytes(&info);
 	if (verbose)
@@ -140,7 +143,8 @@ show_disk_line(const struct vr_disk *disk)
 	       render_colour(stdout, render_colour_of(info.condition)),
 	       vr_condition_name(info.condition), render_colour(stdout, PLAIN),
 	       vr_human_size(info.bytes[VR_ENCRYPTED] +
-				   info.bytes[VR_UNREADABLE], lost));
+				     info.bytes[VR_UNREADABLE],
+			     lost));
 }
 
 void

@@ -37,7 +37,7 @@ enum vr_error {
 	VR_E_MISSING = -8,     /* not there */
 	VR_E_EXISTS = -9,      /* there already */
 	VR_E_FULL = -10,       /* no space left, or over quota */
-	VR_E_CANCELLED = -11,  /* vr_cancel() or the progress callback said so */
+	VR_E_CANCELLED = -11, /* vr_cancel() or the progress callback said so */
 };
 
 /*
@@ -139,7 +139,8 @@ VR_API uint64_t vr_map_size(const struct vr_map *map);
 
 /*
  * The span at off (below the size): it begins at off and ends where damage or
- * layer change. Costs the logarithm of the map, whatever the number of stripes.
+ * layer may change. Costs the logarithm of the map, whatever the number of
+ * stripes.
  */
 VR_API void vr_map_at(const struct vr_map *map, uint64_t off,
 		      struct vr_span *ret);
@@ -170,6 +171,10 @@ struct vr_map_run {
 VR_API int vr_map_runs(const struct vr_map *map,
 		       int (*each)(void *data, const struct vr_map_run *run),
 		       void *data);
+
+/* A new map of what one layer says; free it with vr_map_free(). */
+VR_API int vr_map_layer(const struct vr_map *map, enum vr_layer layer,
+			struct vr_map **ret);
 
 /* Number of lines that vr_map_write() would print; stops counting at most. */
 VR_API uint64_t vr_map_lines(const struct vr_map *map, uint64_t most);
@@ -218,24 +223,27 @@ struct vr_options {
 	const char *map;     /* path of a map that overrides, or NULL */
 	vr_progress progress;
 	void *progress_data;
+	/* A profile's name, or "FIRST,CHUNK,PERIOD" in bytes; NULL: all rules */
+	const char *profile;
 	enum vr_verify verify;
 	unsigned threads; /* of a full pass; 0: one a processor */
 };
 
 /* What happened to a disk, apart from what to do about it. */
 enum vr_condition {
-	VR_CONDITION_UNDECIDED,	 /* the bytes do not say */
-	VR_CONDITION_UNTOUCHED,	 /* no trace of an attack */
-	VR_CONDITION_LOCKED,	 /* attacked, but never encrypted */
-	VR_CONDITION_WAVE_1,	 /* ESXiArgs, about a hundred stripes */
-	VR_CONDITION_WAVE_2,	 /* ESXiArgs, every other MiB */
-	VR_CONDITION_EITHER,	 /* ESXiArgs; both waves do the same here */
-	VR_CONDITION_BOTH,	 /* hit by wave 1, then by wave 2 */
-	VR_CONDITION_STRIPED,	 /* by the .args rule, of neither wave */
+	VR_CONDITION_UNDECIDED,	  /* the bytes do not say */
+	VR_CONDITION_UNTOUCHED,	  /* no trace of an attack */
+	VR_CONDITION_LOCKED,	  /* attacked, but never encrypted */
+	VR_CONDITION_WAVE_1,	  /* ESXiArgs, about a hundred stripes */
+	VR_CONDITION_WAVE_2,	  /* ESXiArgs, every other MiB */
+	VR_CONDITION_EITHER,	  /* ESXiArgs; both waves do the same here */
+	VR_CONDITION_BOTH,	  /* hit by wave 1, then by wave 2 */
+	VR_CONDITION_STRIPED,	  /* by the .args rule, of neither wave */
 	VR_CONDITION_INTERRUPTED, /* stripes up to some point */
-	VR_CONDITION_WHOLE,	 /* encrypted from end to end */
-	VR_CONDITION_FOREIGN,	 /* damaged, not by this family's rule */
-	VR_CONDITION_UNREADABLE, /* the storage fails */
+	VR_CONDITION_WHOLE,	  /* encrypted from end to end */
+	VR_CONDITION_FOREIGN,	  /* damaged, not by this family's rule */
+	VR_CONDITION_UNREADABLE,  /* the storage fails */
+	VR_CONDITION_HEAD,	  /* one piece at the beginning */
 };
 
 VR_API const char *vr_condition_name(enum vr_condition condition);
@@ -264,7 +272,7 @@ struct vr_capacity_clue {
 
 /* One host file of a disk. Texts are printable UTF-8, owned by the disk. */
 struct vr_file_info {
-	size_t size;	 /* sizeof(struct vr_file_info) */
+	size_t size; /* sizeof(struct vr_file_info) */
 	const char *path;
 	uint64_t length; /* as found */
 	uint64_t allocated;

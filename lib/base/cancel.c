@@ -17,9 +17,8 @@ vr_cancel(void)
 int
 vr_check_cancel(void)
 {
-	return atomic_load(&cancelled)
-		       ? vr_fail(VR_E_CANCELLED, "cancelled")
-		       : 0;
+	return atomic_load(&cancelled) ? vr_fail(VR_E_CANCELLED, "cancelled")
+				       : 0;
 }
 
 const char *

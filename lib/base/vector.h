@@ -17,9 +17,9 @@ int vr_vector_grow(void **items, size_t *room, size_t count, size_t item_bytes);
 #define VR_PUSH(vector, ...)                                                   \
 	({                                                                     \
 		__typeof__(vector) vr_v_ = (vector);                           \
-		int vr_r_ =                                                    \
-			vr_vector_grow((void **)&vr_v_->items, &vr_v_->room,   \
-				       vr_v_->count, sizeof(*vr_v_->items));   \
+		int vr_r_ = vr_vector_grow((void **)&vr_v_->items,             \
+					   &vr_v_->room, vr_v_->count,         \
+					   sizeof(*vr_v_->items));             \
 		if (vr_r_ == 0)                                                \
 			vr_v_->items[vr_v_->count++] =                         \
 				(__typeof__(*vr_v_->items))__VA_ARGS__;        \

@@ -18,7 +18,7 @@
  */
 #define TRAILERS_MOST (16 * 1024)
 /* Where a backup GPT is looked for: the last MiB, and what was appended. */
-#define TAIL_BYTES    (VR_MIB + 64 * 1024)
+#define TAIL_BYTES (VR_MIB + 64 * 1024)
 
 /*
  * Strongest first. A descriptor stands low because many were rebuilt in haste
@@ -94,8 +94,8 @@ static void
 ask_backup_gpt(struct finder *f)
 {
 	uint64_t size = f->file->size;
-	uint64_t start = vr_round_down(size - vr_min(size, TAIL_BYTES),
-				       VR_SECTOR);
+	uint64_t start =
+		vr_round_down(size - vr_min(size, TAIL_BYTES), VR_SECTOR);
 	struct vr_window w;
 	struct vr_gpt gpt;
 
@@ -109,9 +109,11 @@ ask_backup_gpt(struct finder *f)
 		off = f->hints->disk_off + start + at;
 		if (!vr_gpt_header(&w, at, off, &gpt) || gpt.my_lba < 2)
 			continue;
-		add_clue(f, BACKUP_GPT, start + at + gpt.block_bytes,
-			 "a backup GPT with a good checksum says that it stands "
-			 "in the disk's last block, %" PRIu64, gpt.my_lba);
+		add_clue(
+			f, BACKUP_GPT, start + at + gpt.block_bytes,
+			"a backup GPT with a good checksum says that it stands "
+			"in the disk's last block, %" PRIu64,
+			gpt.my_lba);
 		break;
 	}
 	vr_window_free(&w);
@@ -148,9 +150,10 @@ ask_descriptors(struct finder *f)
 			 "the descriptor that survived, or that somebody "
 			 "rebuilt, says so");
 	if (f->hints->child)
-		add_clue(f, SNAPSHOT, f->hints->child,
-			 "the descriptor of a snapshot says so, and a chain has "
-			 "one capacity");
+		add_clue(
+			f, SNAPSHOT, f->hints->child,
+			"the descriptor of a snapshot says so, and a chain has "
+			"one capacity");
 }
 
 /* du counts allocated bytes: equal to the length of a thick file only. */
@@ -193,7 +196,8 @@ ask_whole_mib(struct finder *f)
 	else if (may_be_trailer(f, size - rest, rest))
 		add_clue(f, WHOLE_MIB, size - rest,
 			 "disks are a whole number of MiB, and %" PRIu64
-			 " bytes of noise stand behind the last one", rest);
+			 " bytes of noise stand behind the last one",
+			 rest);
 }
 
 /* An odd capacity: noise of a key's length with order right before it. */
@@ -208,7 +212,8 @@ ask_trailer_edge(struct finder *f)
 			continue;
 		add_clue(f, TRAILER_EDGE, size - n,
 			 "the last %" PRIu64 " bytes are noise, what stands "
-			 "before them is not", n);
+			 "before them is not",
+			 n);
 		return;
 	}
 }
@@ -275,7 +280,8 @@ fall_back(struct finder *f)
 
 	add_clue(f, FILE_LENGTH, vr_round_down(size, VR_SECTOR),
 		 "nothing better is known than the file's length of %" PRIu64
-		 " bytes now", size);
+		 " bytes now",
+		 size);
 }
 
 static void
@@ -294,7 +300,7 @@ decide(struct finder *f)
 	for (size_t i = 0; i < f->c.clues.count; i++) {
 		struct vr_clue *clue = &f->c.clues.items[i];
 
-		clue->weight = clue == best		   ? VR_DECIDED
+		clue->weight = clue == best		    ? VR_DECIDED
 			       : clue->bytes == best->bytes ? VR_AGREES
 							    : VR_CONTRADICTS;
 	}

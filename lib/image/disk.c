@@ -52,8 +52,8 @@ described_length(const struct vr_candidate *c, const char *name)
 static uint64_t
 child_capacity(const struct builder *b)
 {
-	vr_cleanup(vr_free_p) char *name = vr_format("%s.vmdk",
-						     b->candidate->name);
+	vr_cleanup(vr_free_p) char *name =
+		vr_format("%s.vmdk", b->candidate->name);
 	const struct vr_descriptor *child =
 		name ? vr_folder_child(b->folder, name) : NULL;
 	uint64_t bytes = 0;
@@ -68,8 +68,8 @@ open_file(struct builder *b, const struct vr_piece *piece,
 	  struct vr_hostfile **ret)
 {
 	vr_cleanup(vr_hostfile_free_p) struct vr_hostfile *file = NULL;
-	vr_cleanup(vr_free_p) char *path = vr_folder_join(b->folder,
-							  piece->name);
+	vr_cleanup(vr_free_p) char *path =
+		vr_folder_join(b->folder, piece->name);
 	bool single = b->candidate->pieces.count == 1;
 	const struct vr_capacity_hints hints = {
 		.by_hand = single ? b->options->capacity : 0,
@@ -84,8 +84,8 @@ open_file(struct builder *b, const struct vr_piece *piece,
 		return 0;
 	if (!path)
 		return vr_fail_memory();
-	r = vr_hostfile_open(path, &hints, b->options,
-			     &b->disk->findings, &file);
+	r = vr_hostfile_open(path, &hints, b->options, &b->disk->findings,
+			     &file);
 	if (r == 0)
 		r = VR_PUSH(&b->disk->files, file);
 	if (r == 0)
@@ -115,8 +115,8 @@ add_missing(struct builder *b, const struct vr_hostfile *file, uint64_t missing)
 	r = vr_findings_add(&b->disk->findings, VR_LOSS, "file-truncated",
 			    "'%s' ends %s before the end that its descriptor "
 			    "promises; that part reads as zeros and is marked "
-			    "unreadable.", file->shown,
-			    vr_human_size(missing, room));
+			    "unreadable.",
+			    file->shown, vr_human_size(missing, room));
 	return r == 0 ? push_part(b, NULL, UINT64_MAX, missing) : r;
 }
 
@@ -134,7 +134,8 @@ add_file_piece(struct builder *b, const struct vr_piece *piece)
 	if (piece->off >= capacity)
 		return vr_fail(VR_E_FORMAT,
 			       "'%s': its extent begins behind the end of the "
-			       "file", file->shown);
+			       "file",
+			       file->shown);
 	here = capacity - piece->off;
 	/* One file, one extent: the evidence outweighs the descriptor. */
 	if (piece->bytes == 0 || b->candidate->pieces.count == 1)
@@ -175,8 +176,8 @@ part_source(const struct vr_part *part, struct vr_source **ret)
 static int
 join_sources(struct vr_disk *disk)
 {
-	struct vr_source **sources = calloc(disk->parts.count + 1,
-					    sizeof(*sources));
+	struct vr_source **sources =
+		calloc(disk->parts.count + 1, sizeof(*sources));
 	int r = 0;
 
 	if (!sources)
@@ -269,12 +270,13 @@ static enum vr_condition
 worst_condition(const struct vr_disk *disk)
 {
 	static const int rank[] = {
-		[VR_CONDITION_UNTOUCHED] = 0,  [VR_CONDITION_LOCKED] = 1,
+		[VR_CONDITION_UNTOUCHED] = 0,	[VR_CONDITION_LOCKED] = 1,
 		[VR_CONDITION_INTERRUPTED] = 2, [VR_CONDITION_WAVE_1] = 3,
-		[VR_CONDITION_EITHER] = 4,     [VR_CONDITION_STRIPED] = 5,
-		[VR_CONDITION_WAVE_2] = 6,     [VR_CONDITION_BOTH] = 7,
-		[VR_CONDITION_UNDECIDED] = 8,  [VR_CONDITION_FOREIGN] = 9,
-		[VR_CONDITION_WHOLE] = 10,     [VR_CONDITION_UNREADABLE] = 11,
+		[VR_CONDITION_EITHER] = 4,	[VR_CONDITION_STRIPED] = 5,
+		[VR_CONDITION_WAVE_2] = 6,	[VR_CONDITION_BOTH] = 7,
+		[VR_CONDITION_HEAD] = 5,	[VR_CONDITION_UNDECIDED] = 8,
+		[VR_CONDITION_FOREIGN] = 9,	[VR_CONDITION_WHOLE] = 10,
+		[VR_CONDITION_UNREADABLE] = 11,
 	};
 	enum vr_condition worst = VR_CONDITION_UNTOUCHED;
 
@@ -293,12 +295,15 @@ check_options(const struct builder *b)
 	size_t files = b->candidate->pieces.count;
 
 	if (files > 1 && b->options->args)
-		return vr_fail(VR_E_USAGE, "--args speaks of one file, but this "
-					   "disk has %zu", files);
+		return vr_fail(VR_E_USAGE,
+			       "--args speaks of one file, but this "
+			       "disk has %zu",
+			       files);
 	if (files > 1 && b->options->capacity)
 		return vr_fail(VR_E_USAGE,
 			       "--capacity speaks of one file, but this disk "
-			       "has %zu", files);
+			       "has %zu",
+			       files);
 	return 0;
 }
 

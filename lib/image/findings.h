@@ -4,13 +4,15 @@
 
 #include <vmdkrescue.h>
 
+struct vr_finding_row {
+	enum vr_severity severity;
+	const char *code; /* static */
+	char *text;
+};
+
 /* Sentences about the evidence, in the order they were found. Owns the texts. */
 struct vr_findings {
-	struct vr_finding_row {
-		enum vr_severity severity;
-		const char *code; /* static */
-		char *text;
-	} *items;
+	struct vr_finding_row *items;
 	size_t count, room;
 };
 

@@ -117,8 +117,10 @@ push_name(struct vr_folder *folder, const char *name)
 	if (strcmp(name, ".") == 0 || strcmp(name, "..") == 0)
 		return 0;
 	if (folder->names.count >= NAMES_MOST)
-		return vr_fail(VR_E_LIMIT, "holds more than %d files: name the "
-					   "folder of one VM", NAMES_MOST);
+		return vr_fail(VR_E_LIMIT,
+			       "holds more than %d files: name the "
+			       "folder of one VM",
+			       NAMES_MOST);
 	copy = strdup(name);
 	if (!copy)
 		return vr_fail_memory();
@@ -242,8 +244,7 @@ read_configs(struct vr_folder *folder)
 	for (size_t e = 0; e < sizeof(ends) / sizeof(*ends); e++)
 		for (size_t i = 0; r == 0 && i < folder->names.count; i++)
 			if (vr_ends_with(folder->names.items[i], ends[e]))
-				r = read_config(folder,
-						folder->names.items[i]);
+				r = read_config(folder, folder->names.items[i]);
 	return r;
 }
 
@@ -319,7 +320,8 @@ check_extent_name(const struct vr_folder *folder, const char *name)
 	if (!name || !*name || strchr(name, '/') || strcmp(name, "..") == 0)
 		return vr_fail(VR_E_FORMAT,
 			       "names the extent '%s', which is not a file of "
-			       "this folder", shown ? shown : "?");
+			       "this folder",
+			       shown ? shown : "?");
 	path = vr_folder_join(folder, name);
 	if (!path)
 		return vr_fail_memory();
@@ -348,7 +350,8 @@ piece_of_extent(const struct vr_folder *folder, struct vr_candidate *c,
 	if (strcmp(e->type, "FLAT") != 0 && strcmp(e->type, "VMFS") != 0)
 		return vr_fail(VR_E_UNSUPPORTED,
 			       "has an extent of type %s, which this version "
-			       "does not read", e->type);
+			       "does not read",
+			       e->type);
 	r = check_extent_name(folder, e->name);
 	return r == 0 ? push_piece(c, e->name, off, bytes) : r;
 }
@@ -568,7 +571,8 @@ const struct vr_descriptor *
 vr_folder_child(const struct vr_folder *folder, const char *parent)
 {
 	for (size_t i = 0; i < folder->plain.count; i++) {
-		const struct vr_descriptor *d = folder->plain.items[i].descriptor;
+		const struct vr_descriptor *d =
+			folder->plain.items[i].descriptor;
 		const char *hint = vr_descriptor_get(d, "parentFileNameHint");
 
 		if (d->has_parent_cid && d->parent_cid != UINT32_MAX && hint &&

@@ -20,17 +20,11 @@ struct vr_folder {
 		size_t count, room;
 	} names;
 	struct {
-		struct vr_plain {
-			const char *name; /* of names */
-			struct vr_descriptor *descriptor;
-		} *items;
+		struct vr_plain *items;
 		size_t count, room;
 	} plain;
 	struct {
-		struct vr_config {
-			const char *name;
-			struct vr_vmx *vmx;
-		} *items;
+		struct vr_config *items;
 		size_t count, room;
 	} configs; /* best first: .vmx~, .vmx, .vmtx */
 	struct {
@@ -38,6 +32,17 @@ struct vr_folder {
 		size_t count, room;
 	} disks;
 	struct vr_findings findings;
+};
+
+/* A descriptor that is still text; its name is one of the folder's. */
+struct vr_plain {
+	const char *name;
+	struct vr_descriptor *descriptor;
+};
+
+struct vr_config {
+	const char *name;
+	struct vr_vmx *vmx;
 };
 
 /* A piece of a disk: bytes of a file, or of nothing (name NULL: zeros). */

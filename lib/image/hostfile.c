@@ -11,6 +11,7 @@
 #include "io/file.h"
 #include "io/slice.h"
 #include "map/annotate.h"
+#include "profile/pattern.h"
 
 /* --- the .args file ------------------------------------------------------ */
 
@@ -68,7 +69,8 @@ read_args(struct vr_hostfile *f, struct vr_findings *findings)
 	return vr_findings_add(findings, VR_NOTE, "args-line-end",
 			       "The .args file of '%s' has another line end "
 			       "than the attack writes, so it was copied as "
-			       "text; its numbers are used.", f->shown);
+			       "text; its numbers are used.",
+			       f->shown);
 }
 
 static int
@@ -83,7 +85,8 @@ take_args(struct vr_hostfile *f, const char *option,
 	if (r < 0)
 		return vr_context(VR_E_USAGE,
 				  "'%s' is not STEP,CHUNK,BYTES, as in "
-				  "408,1,42949672960: it", option);
+				  "408,1,42949672960: it",
+				  option);
 	f->has_args = true;
 	return 0;
 }
@@ -102,7 +105,8 @@ note_capacity(const struct vr_hostfile *f, struct vr_findings *findings)
 			findings, VR_WARNING, "capacity-unsure",
 			"The capacity of '%s' is taken from its length, because "
 			"nothing else tells it. If you know the disk's size, "
-			"say it with --capacity.", f->shown);
+			"say it with --capacity.",
+			f->shown);
 	for (size_t i = 0; r == 0 && i < c->clues.count; i++) {
 		const struct vr_clue *clue = &c->clues.items[i];
 
@@ -112,7 +116,8 @@ note_capacity(const struct vr_hostfile *f, struct vr_findings *findings)
 			r = vr_findings_add(
 				findings, VR_LOSS, "file-truncated",
 				"'%s' may have lost its end: %s (%s), but the "
-				"file ends before that.", f->shown, clue->text,
+				"file ends before that.",
+				f->shown, clue->text,
 				vr_human_size(clue->bytes, room));
 		else
 			r = vr_findings_add(
@@ -137,7 +142,8 @@ note_measure(const struct vr_hostfile *f, struct vr_findings *findings)
 			findings, VR_WARNING, "args-refuted",
 			"The bytes of '%s' show another pattern than its .args "
 			"file says, as when it is another file's or another "
-			"run's; the map goes by the bytes.", f->shown);
+			"run's; the map goes by the bytes.",
+			f->shown);
 	if (r == 0 && m->ambiguous)
 		r = vr_findings_add(
 			findings, VR_WARNING, "bound-ambiguous",
@@ -149,20 +155,22 @@ note_measure(const struct vr_hostfile *f, struct vr_findings *findings)
 			findings, VR_WARNING, "stripes-contradict",
 			"%zu stripes of '%s' look otherwise than one run from "
 			"the beginning would leave them; they are marked "
-			"suspect.", m->contradictions, f->shown);
+			"suspect.",
+			m->contradictions, f->shown);
 	if (r == 0 && m->unreadable)
 		r = vr_findings_add(
 			findings, VR_LOSS, "unreadable",
 			"%zu of the stripes of '%s' that were looked at could "
 			"not be read: the storage fails. Copy the file with GNU "
-			"ddrescue first and work on the copy.", m->unreadable,
-			f->shown);
+			"ddrescue first and work on the copy.",
+			m->unreadable, f->shown);
 	if (r == 0 && !m->decided)
 		r = vr_findings_add(
 			findings, VR_WARNING, "prediction-unproved",
 			"The bytes of '%s' are noise inside and beside every "
 			"stripe, as in a guest that encrypts itself: the damage "
-			"map rests on the attack's rule alone.", f->shown);
+			"map rests on the attack's rule alone.",
+			f->shown);
 	return r;
 }
 
@@ -189,7 +197,8 @@ note_change(const struct vr_hostfile *f, struct vr_findings *findings)
 		return 0;
 	return vr_findings_add(findings, VR_WARNING, "file-changed",
 			       "'%s' changed while it was read. Work on a copy "
-			       "that nothing else writes to.", f->shown);
+			       "that nothing else writes to.",
+			       f->shown);
 }
 
 static int
@@ -219,8 +228,8 @@ find_capacity(struct vr_hostfile *f, const struct vr_capacity_hints *given)
 	if (hints.by_hand && hints.by_hand > f->source->size)
 		return vr_fail(VR_E_USAGE,
 			       "the capacity asked for (%" PRIu64
-			       " bytes) exceeds the file's %" PRIu64
-			       " bytes", hints.by_hand, f->source->size);
+			       " bytes) exceeds the file's %" PRIu64 " bytes",
+			       hints.by_hand, f->source->size);
 	if (f->capacity.bytes < VR_SECTOR)
 		return vr_fail(VR_E_FORMAT,
 			       "holds %" PRIu64 " bytes: too small for a disk",
@@ -228,11 +237,33 @@ find_capacity(struct vr_hostfile *f, const struct vr_capacity_hints *given)
 	return 0;
 }
 
+/* A name chooses among the rows; numbers stand in for them. */
+static int
+take_profile(const char *option, struct vr_profile_case *c,
+	     struct vr_hypothesis *by_hand)
+{
+	int r;
+
+	if (!option)
+		return 0;
+	if (vr_profile_named(option)) {
+		c->only = option;
+		return 0;
+	}
+	r = vr_pattern_parse(option, c->length, by_hand);
+	if (r < 0)
+		return r;
+	c->by_hand = by_hand;
+	c->args = NULL;
+	return 0;
+}
+
 static int
 diagnose(struct vr_hostfile *f, const struct vr_options *options)
 {
 	vr_cleanup(vr_source_free_p) struct vr_source *slice = NULL;
-	const struct vr_profile_case c = {
+	struct vr_hypothesis by_hand;
+	struct vr_profile_case c = {
 		.length = f->capacity.bytes,
 		.allocated = (uint64_t)f->stat.st_blocks * 512,
 		.args = f->has_args ? &f->args : NULL,
@@ -244,6 +275,9 @@ diagnose(struct vr_hostfile *f, const struct vr_options *options)
 	};
 	int r;
 
+	r = take_profile(options->profile, &c, &by_hand);
+	if (r < 0)
+		return r;
 	r = vr_slice_open(f->source, 0, f->capacity.bytes, &slice);
 	if (r == 0)
 		r = vr_map_new(f->capacity.bytes, &f->map);
@@ -276,8 +310,8 @@ open_steps(struct vr_hostfile *f, const struct vr_capacity_hints *hints,
 
 int
 vr_hostfile_open(const char *path, const struct vr_capacity_hints *hints,
-		 const struct vr_options *options,
-		 struct vr_findings *findings, struct vr_hostfile **ret)
+		 const struct vr_options *options, struct vr_findings *findings,
+		 struct vr_hostfile **ret)
 {
 	vr_cleanup(vr_hostfile_free_p) struct vr_hostfile *f =
 		calloc(1, sizeof(*f));

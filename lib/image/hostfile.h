@@ -28,8 +28,7 @@ struct vr_hostfile {
 /* path must be evidence; findings are about the disk it belongs to. */
 int vr_hostfile_open(const char *path, const struct vr_capacity_hints *hints,
 		     const struct vr_options *options,
-		     struct vr_findings *findings,
-		     struct vr_hostfile **ret);
+		     struct vr_findings *findings, struct vr_hostfile **ret);
 void vr_hostfile_free(struct vr_hostfile *f);
 VR_CLEANUP_FOR(struct vr_hostfile, vr_hostfile_free)
 

@@ -13,9 +13,9 @@
 #include "base/text.h"
 #include "image/disk.h"
 
-#define DEFAULT_ADAPTER	 "lsilogic"
+#define DEFAULT_ADAPTER "lsilogic"
 /* Fresh disks of ESXi say so until their first change. */
-#define FRESH_CID	 0xfffffffe
+#define FRESH_CID 0xfffffffe
 /* The disk's format level that current hosts write, whatever the VM's version. */
 #define HARDWARE_VERSION 14
 
@@ -65,22 +65,22 @@ find_adapter(const struct vr_folder *folder, const struct vr_candidate *c,
 	     const struct vr_options *options, const char *descriptor,
 	     struct vr_disk *disk)
 {
-	const char *said = c->descriptor
-				   ? vr_descriptor_get(c->descriptor,
-						       "ddb.adapterType")
-				   : NULL;
+	const char *said = c->descriptor ? vr_descriptor_get(c->descriptor,
+							     "ddb.adapterType")
+					 : NULL;
 
 	if (options->adapter && !known_adapter(options->adapter))
 		return vr_fail(VR_E_USAGE,
 			       "'%s' is no adapter: lsilogic, buslogic, ide or "
-			       "legacyESX", options->adapter);
+			       "legacyESX",
+			       options->adapter);
 	if (options->adapter)
 		return set_adapter(disk, known_adapter(options->adapter),
 				   "the command line", NULL);
 	for (size_t i = 0; i < folder->configs.count; i++) {
 		const struct vr_config *config = &folder->configs.items[i];
-		const char *adapter = adapter_in_config(config->vmx, descriptor,
-							folder);
+		const char *adapter =
+			adapter_in_config(config->vmx, descriptor, folder);
 
 		if (adapter)
 			return set_adapter(disk, adapter, "the configuration",
@@ -124,8 +124,9 @@ make_uuid(const struct vr_disk *disk)
 
 	derive_bytes(disk, "uuid", b);
 	return vr_format("60 00 C2 9%x %02x %02x %02x %02x-%02x %02x %02x %02x "
-			 "%02x %02x %02x %02x", b[0] & 15, b[1], b[2], b[3],
-			 b[4], b[5], b[6], b[7], b[8], b[9], b[10], b[11],
+			 "%02x %02x %02x %02x",
+			 b[0] & 15, b[1], b[2], b[3], b[4], b[5], b[6], b[7],
+			 b[8], b[9], b[10], b[11],
 			 b[0] >> 4 | (b[1] & 15) << 4);
 }
 
@@ -203,9 +204,9 @@ vr_identity_find(const struct vr_folder *folder, const struct vr_candidate *c,
 		 const struct vr_options *options, struct vr_disk *disk)
 {
 	vr_cleanup(vr_free_p) char *descriptor = vr_format("%s.vmdk", c->name);
-	const char *uuid = c->descriptor ? vr_descriptor_get(c->descriptor,
-							     "ddb.uuid")
-					 : NULL;
+	const char *uuid =
+		c->descriptor ? vr_descriptor_get(c->descriptor, "ddb.uuid")
+			      : NULL;
 	int r;
 
 	if (!descriptor)

@@ -81,7 +81,8 @@ check_place(const struct vr_vm *vm, const char *out)
 		return vr_fail(VR_E_USAGE,
 			       "'%s' lies inside the evidence's folder, where "
 			       "nothing may be written: name another place "
-			       "with -o", shown ? shown : "?");
+			       "with -o",
+			       shown ? shown : "?");
 	return 0;
 }
 
@@ -181,8 +182,7 @@ link_name(const struct vr_hostfile *file, const char *disk, size_t index)
 /* --- the job -------------------------------------------------------------- */
 
 static int
-fill_part(const struct vr_disk *disk, size_t index,
-	  struct vr_product_disk *ret)
+fill_part(const struct vr_disk *disk, size_t index, struct vr_product_disk *ret)
 {
 	const struct vr_part *part = &disk->parts.items[index];
 	struct vr_product_part *to = &ret->parts[index];

@@ -220,8 +220,8 @@ static struct json_object *
 json_of_descriptor(const struct vr_disk *disk)
 {
 	const struct vr_identity *id = &disk->identity;
-	struct vr_geometry g = vr_geometry(disk->capacity / VR_SECTOR,
-					   id->adapter);
+	struct vr_geometry g =
+		vr_geometry(disk->capacity / VR_SECTOR, id->adapter);
 	struct json_object *one = json_object_new_object();
 	char cid[9];
 
@@ -273,8 +273,7 @@ json_of_vm(const struct vr_vm *vm)
 	put_path(root, "name", vm->name);
 	put_path(root, "path", vm->path);
 	for (size_t i = 0; i < vm->disks.count; i++)
-		json_object_array_add(disks,
-				      json_of_disk(vm->disks.items[i]));
+		json_object_array_add(disks, json_of_disk(vm->disks.items[i]));
 	put(root, "disks", disks);
 	put(root, "findings", json_of_findings(&vm->findings));
 	return root;

@@ -95,8 +95,7 @@ note_lost_disk(struct vr_vm *vm, const struct vr_candidate *c, int code)
 {
 	vr_cleanup(vr_free_p) char *shown = vr_printable(c->name);
 
-	if (code == VR_E_MEMORY || code == VR_E_CANCELLED ||
-	    code == VR_E_USAGE)
+	if (code == VR_E_MEMORY || code == VR_E_CANCELLED || code == VR_E_USAGE)
 		return code;
 	return vr_findings_add(&vm->findings, VR_LOSS, "disk-failed",
 			       "The disk '%s' cannot be opened: %s.",
@@ -110,10 +109,12 @@ open_disks(struct vr_vm *vm, const struct vr_options *options)
 	int r = 0;
 
 	if (count > 1 && (options->args || options->capacity || options->map))
-		return vr_fail(VR_E_USAGE,
-			       "--args, --capacity and --map speak of one disk, "
-			       "but this folder has %zu: name the disk's flat "
-			       "file", count);
+		return vr_fail(
+			VR_E_USAGE,
+			"--args, --capacity and --map speak of one disk, "
+			"but this folder has %zu: name the disk's flat "
+			"file",
+			count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		const struct vr_candidate *c = &vm->folder->disks.items[i];
 
@@ -138,7 +139,8 @@ check_not_empty(const struct vr_vm *vm)
 			       vm->findings.items[vm->findings.count - 1].text);
 	return vr_fail(VR_E_MISSING,
 		       "'%s' holds no disk: no file whose name ends in "
-		       "-flat.vmdk, and no readable descriptor", vm->shown);
+		       "-flat.vmdk, and no readable descriptor",
+		       vm->shown);
 }
 
 /* --- the VM ---------------------------------------------------------------- */
@@ -227,18 +229,21 @@ check_lone(const struct vr_folder *folder, const char *path)
 
 	for (size_t i = 0; i < folder->plain.count; i++)
 		if (strcmp(folder->plain.items[i].name, name) == 0)
-			return vr_fail(VR_E_UNSUPPORTED,
-				       "'%s' is a descriptor that leads to no "
-				       "flat file here: its extents are "
-				       "missing, or of a kind that this version "
-				       "does not read", shown ? shown : "?");
+			return vr_fail(
+				VR_E_UNSUPPORTED,
+				"'%s' is a descriptor that leads to no "
+				"flat file here: its extents are "
+				"missing, or of a kind that this version "
+				"does not read",
+				shown ? shown : "?");
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
 	    vr_ends_with(name, ".vmdk") && !vr_ends_with(name, "-flat.vmdk") &&
 	    (uint64_t)st.st_size < VR_MIB)
 		return vr_fail(VR_E_MISSING,
 			       "'%s' is too small for a disk, so it is an "
 			       "encrypted descriptor; the flat file that it "
-			       "described is not beside it", shown ? shown : "?");
+			       "described is not beside it",
+			       shown ? shown : "?");
 	r = check_container(path);
 	return r == VR_E_UNSUPPORTED
 		       ? vr_context(r, "'%s'", shown ? shown : "?")

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/disk.h"
+#include "profile/pattern.h"
 
 const char *
 vr_condition_name(enum vr_condition condition)
@@ -27,6 +28,7 @@ vr_condition_name(enum vr_condition condition)
 		[VR_CONDITION_WHOLE] = "encrypted-whole",
 		[VR_CONDITION_FOREIGN] = "foreign",
 		[VR_CONDITION_UNREADABLE] = "unreadable",
+		[VR_CONDITION_HEAD] = "head",
 	};
 
 	return (unsigned)condition < sizeof(names) / sizeof(*names)
@@ -42,12 +44,14 @@ striped(const struct vr_disk *disk, const char *by)
 	char size[32], chunk[32], period[32];
 
 	if (d->hypothesis.chunk == d->hypothesis.period)
-		return vr_format("Encrypted by %s: the first %s; the rest is as "
-				 "it was.", by, vr_human_size(lost, size));
+		return vr_format(
+			"Encrypted by %s: the first %s; the rest is as "
+			"it was.",
+			by, vr_human_size(lost, size));
 	return vr_format("Striped by %s: %s encrypted out of every %s from the "
 			 "beginning on, %s or %.3g %% of the disk in all; the "
-			 "rest is as it was.", by,
-			 vr_human_size(d->hypothesis.chunk, chunk),
+			 "rest is as it was.",
+			 by, vr_human_size(d->hypothesis.chunk, chunk),
 			 vr_human_size(d->hypothesis.period, period),
 			 vr_human_size(lost, size),
 			 100.0 * (double)lost / (double)disk->capacity);
@@ -59,11 +63,12 @@ locked(const struct vr_disk *disk)
 	struct vr_file_info file = {.size = sizeof(file)};
 
 	vr_hostfile_info(disk->files.items[0], &file);
-	return vr_format("Never encrypted, although %s: ordinary data stands in "
-			 "all %" PRIu64 " of the places that were looked at.",
-			 file.has_args ? "a .args file says that it was tried"
-				       : "the attack's key was appended",
-			 file.stripes_read);
+	return vr_format(
+		"Never encrypted, although %s: ordinary data stands in "
+		"all %" PRIu64 " of the places that were looked at.",
+		file.has_args ? "a .args file says that it was tried"
+			      : "the attack's key was appended",
+		file.stripes_read);
 }
 
 static char *
@@ -75,16 +80,46 @@ interrupted(const struct vr_disk *disk)
 
 	return vr_format("The encryption was interrupted at about %s: %s or "
 			 "%.3g %% of the disk is lost, what follows was never "
-			 "reached.", vr_human_size(m->end, end),
-			 vr_human_size(lost, size),
+			 "reached.",
+			 vr_human_size(m->end, end), vr_human_size(lost, size),
 			 100.0 * (double)lost / (double)disk->capacity);
+}
+
+static char *
+head(const struct vr_disk *disk)
+{
+	const struct vr_hypothesis *h =
+		&disk->files.items[0]->diagnosis.hypothesis;
+	char size[32];
+
+	return vr_format("Encrypted in one piece at the beginning, %s, as the "
+			 "profile '%s' says; the rest is as it was.",
+			 vr_human_size(h->chunk, size), h->profile);
+}
+
+static char *
+foreign(const struct vr_disk *disk)
+{
+	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+	char size[32];
+
+	if (d->chosen)
+		return striped(disk, "a pattern of no known family");
+	if (d->has_head)
+		return vr_format(
+			"The first %s are noise, as encrypted data is, "
+			"and order follows; no known family stops "
+			"there, so nothing is said of the rest.",
+			vr_human_size(d->hypothesis.chunk, size));
+	return vr_format("The beginning is noise, as encrypted data is, but by "
+			 "no pattern that could be found; %zu of %zu places "
+			 "looked at are noise.",
+			 d->noisy, d->looked);
 }
 
 static char *
 state_of(const struct vr_disk *disk)
 {
-	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
-
 	switch (disk->condition) {
 	case VR_CONDITION_UNTOUCHED:
 		return vr_format("No trace of an attack: the first MiB, where "
@@ -112,21 +147,19 @@ state_of(const struct vr_disk *disk)
 				 "to files below 200 MiB: nothing of it can be "
 				 "read.");
 	case VR_CONDITION_FOREIGN:
-		if (d->chosen)
-			return striped(disk, "a pattern of no known family");
-		return vr_format("The beginning is noise, as encrypted data is, "
-				 "but not by a pattern that ESXiArgs would use "
-				 "on this size; %zu of %zu places looked at are "
-				 "noise.", d->noisy, d->looked);
+		return foreign(disk);
+	case VR_CONDITION_HEAD:
+		return head(disk);
 	case VR_CONDITION_UNREADABLE:
 		return vr_format("The storage fails: nothing that would decide "
 				 "could be read.");
 	case VR_CONDITION_UNDECIDED:
 		break;
 	}
-	return vr_format("The bytes do not say what happened: everything looked "
-			 "at is noise, as in a disk that is encrypted whole, or "
-			 "in a guest that encrypts itself.");
+	return vr_format(
+		"The bytes do not say what happened: everything looked "
+		"at is noise, as in a disk that is encrypted whole, or "
+		"in a guest that encrypts itself.");
 }
 
 static const char *
@@ -142,6 +175,7 @@ next_of(enum vr_condition condition)
 	case VR_CONDITION_EITHER:
 	case VR_CONDITION_STRIPED:
 	case VR_CONDITION_INTERRUPTED:
+	case VR_CONDITION_HEAD:
 		return "Open the new descriptor read-only and copy the files "
 		       "out. The first MiB is lost, and with it the partition "
 		       "table: gdisk finds the backup of a GPT disk, testdisk "
@@ -158,9 +192,9 @@ next_of(enum vr_condition condition)
 		       "disk. Disks this small are often swap or scratch space "
 		       "that can be made anew.";
 	case VR_CONDITION_FOREIGN:
-		return "If you know the family, say its numbers with --args; "
-		       "else keep the evidence and ask who knows it. Nothing "
-		       "in the map is called intact until then.";
+		return "If you know the family, see vmdk-rescue profiles; if "
+		       "you know its numbers, say them with --profile. Keep the "
+		       "evidence.";
 	case VR_CONDITION_UNREADABLE:
 		return "Copy the file with GNU ddrescue to sound storage and "
 		       "run this again on the copy.";
@@ -172,10 +206,29 @@ next_of(enum vr_condition condition)
 	       "the new descriptor and try its password.";
 }
 
+/* A stranger's pattern is worth a line that can be typed and passed on. */
+static char *
+next_step_of(const struct vr_disk *disk)
+{
+	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+	bool stranger = disk->condition == VR_CONDITION_FOREIGN &&
+			(d->chosen || d->has_head);
+	vr_cleanup(vr_free_p) char *line =
+		stranger ? vr_pattern_line(&d->hypothesis) : NULL;
+
+	if (!stranger)
+		return vr_format("%s", next_of(disk->condition));
+	return line ? vr_format("To take this pattern as given, here or for "
+				"other disks of the same attack: --profile %s. "
+				"Keep the evidence.",
+				line)
+		    : NULL;
+}
+
 int
 vr_disk_describe(struct vr_disk *disk)
 {
 	disk->state = state_of(disk);
-	disk->next_step = vr_format("%s", next_of(disk->condition));
+	disk->next_step = next_step_of(disk);
 	return disk->state && disk->next_step ? 0 : vr_fail_memory();
 }

@@ -75,8 +75,8 @@ overlay_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 
 	if (i < o->count && o->patches[i].off <= off) {
 		*ret = (struct vr_extent){
-			.length =
-				o->patches[i].off + o->patches[i].length - off,
+			.length = o->patches[i].off + o->patches[i].length -
+				  off,
 			.flags = VR_EXTENT_REPAIRED,
 		};
 		return 0;

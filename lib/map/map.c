@@ -66,30 +66,6 @@ vr_map_size(const struct vr_map *map)
 	return map->size;
 }
 
-const char *
-vr_damage_name(enum vr_damage damage)
-{
-	static const char *const names[VR_DAMAGES] = {
-		[VR_UNKNOWN] = "unknown",	[VR_INTACT] = "intact",
-		[VR_SUSPECT] = "suspect",	[VR_ENCRYPTED] = "encrypted",
-		[VR_UNREADABLE] = "unreadable", [VR_RECOVERED] = "recovered",
-	};
-
-	return (unsigned)damage < VR_DAMAGES ? names[damage] : "?";
-}
-
-const char *
-vr_layer_name(enum vr_layer layer)
-{
-	static const char *const names[VR_LAYERS] = {
-		[VR_LAYER_PROFILE] = "profile",
-		[VR_LAYER_MEASURED] = "measured",
-		[VR_LAYER_HAND] = "hand",
-	};
-
-	return (unsigned)layer < VR_LAYERS ? names[layer] : "?";
-}
-
 /* --- building ----------------------------------------------------------- */
 
 static uint64_t
@@ -121,8 +97,8 @@ static int
 sheet_append(struct vr_map *map, struct sheet *sheet, enum vr_damage damage,
 	     const struct vr_run *run)
 {
-	struct item *last =
-		sheet->count ? &sheet->items[sheet->count - 1] : NULL;
+	struct item *last = sheet->count ? &sheet->items[sheet->count - 1]
+					 : NULL;
 
 	if (run->first < sheet_end(sheet))
 		return vr_fail(VR_E_USAGE,
@@ -314,24 +290,35 @@ sheet_speaks(const struct sheet *sheet, uint64_t off, uint64_t *end,
 	return inside;
 }
 
+/* From the topmost sheet down; begins at {.layer = VR_LAYERS}. */
+struct descent {
+	size_t layer, sheet;
+};
+
+static const struct sheet *
+next_below(const struct vr_map *map, struct descent *d)
+{
+	while (d->sheet == 0) {
+		if (d->layer == 0)
+			return NULL;
+		d->sheet = map->layers[--d->layer].count;
+	}
+	return &map->layers[d->layer].items[--d->sheet];
+}
+
 void
 vr_map_at(const struct vr_map *map, uint64_t off, struct vr_span *ret)
 {
+	struct descent descent = {.layer = VR_LAYERS};
+	const struct sheet *sheet;
 	uint64_t end = map->size;
 
 	*ret = (struct vr_span){.off = off, .damage = VR_UNKNOWN};
-	for (size_t l = VR_LAYERS; l-- > 0;) {
-		const struct pile *pile = &map->layers[l];
-
-		for (size_t s = pile->count; s-- > 0;) {
-			if (!sheet_speaks(&pile->items[s], off, &end,
-					  &ret->damage))
-				continue;
-			ret->layer = (enum vr_layer)l;
-			ret->length = end - off;
-			return;
+	while ((sheet = next_below(map, &descent)))
+		if (sheet_speaks(sheet, off, &end, &ret->damage)) {
+			ret->layer = (enum vr_layer)descent.layer;
+			break;
 		}
-	}
 	ret->length = end - off;
 }
 
@@ -350,9 +337,9 @@ vr_map_at(const struct vr_map *map, uint64_t off, struct vr_span *ret)
  */
 struct column {
 	uint64_t end;
-	const struct item *dense;     /* of the shortest stride, or NULL */
-	uint64_t stride, next_stride; /* the two shortest */
-	uint64_t period;	      /* UINT64_MAX: none, or above 64 bits */
+	const struct item *dense; /* of the shortest stride, or NULL */
+	uint64_t next_stride;	  /* the second shortest */
+	uint64_t period;	  /* UINT64_MAX: none, or above 64 bits */
 	size_t periodic, sheets;
 };
 
@@ -375,40 +362,36 @@ column_add(struct column *c, const struct item *item)
 {
 	c->period = c->periodic++ ? common_multiple(c->period, item->run.stride)
 				  : item->run.stride;
-	if (!c->dense || item->run.stride < c->stride) {
-		c->next_stride = c->stride;
-		c->stride = item->run.stride;
+	if (!c->dense || item->run.stride < c->dense->run.stride) {
+		c->next_stride = c->dense ? c->dense->run.stride : UINT64_MAX;
 		c->dense = item;
-	} else if (c->periodic == 2 || item->run.stride < c->next_stride) {
-		c->next_stride = item->run.stride;
+	} else {
+		c->next_stride = vr_min(c->next_stride, item->run.stride);
 	}
 }
 
 static void
 column_at(const struct vr_map *map, uint64_t off, struct column *ret)
 {
+	struct descent descent = {.layer = VR_LAYERS};
+	const struct sheet *sheet;
+
 	*ret = (struct column){.end = map->size, .period = UINT64_MAX};
-	for (size_t l = VR_LAYERS; l-- > 0;) {
-		const struct pile *pile = &map->layers[l];
+	for (; (sheet = next_below(map, &descent)); ret->sheets++) {
+		size_t i = item_ending_above(sheet, off);
+		const struct item *item;
 
-		ret->sheets += pile->count;
-		for (size_t s = pile->count; s-- > 0;) {
-			const struct sheet *sheet = &pile->items[s];
-			size_t i = item_ending_above(sheet, off);
-			const struct item *item;
-
-			if (i == sheet->count)
-				continue;
-			item = &sheet->items[i];
-			if (item->run.first > off) {
-				ret->end = vr_min(ret->end, item->run.first);
-				continue;
-			}
-			ret->end = vr_min(ret->end, vr_run_end(&item->run));
-			if (item->run.count == 1)
-				return;
-			column_add(ret, item);
+		if (i == sheet->count)
+			continue;
+		item = &sheet->items[i];
+		if (item->run.first > off) {
+			ret->end = vr_min(ret->end, item->run.first);
+			continue;
 		}
+		ret->end = vr_min(ret->end, vr_run_end(&item->run));
+		if (item->run.count == 1)
+			return;
+		column_add(ret, item);
 	}
 }
 
@@ -423,21 +406,17 @@ static void
 stretch_at(const struct vr_map *map, const struct column *column, uint64_t off,
 	   struct stretch *ret)
 {
+	struct descent descent = {.layer = VR_LAYERS};
+	const struct sheet *sheet;
+
 	*ret = (struct stretch){.end = column->end, .below = VR_UNKNOWN};
-	for (size_t l = VR_LAYERS; l-- > 0;) {
-		const struct pile *pile = &map->layers[l];
+	while ((sheet = next_below(map, &descent))) {
+		size_t i = item_ending_above(sheet, off);
 
-		for (size_t s = pile->count; s-- > 0;) {
-			const struct sheet *sheet = &pile->items[s];
-			size_t i = item_ending_above(sheet, off);
-
-			if (i < sheet->count &&
-			    &sheet->items[i] == column->dense)
-				ret->dense = column->dense;
-			else if (sheet_speaks(sheet, off, &ret->end,
-					      &ret->below))
-				return;
-		}
+		if (i < sheet->count && &sheet->items[i] == column->dense)
+			ret->dense = column->dense;
+		else if (sheet_speaks(sheet, off, &ret->end, &ret->below))
+			return;
 	}
 }
 
@@ -477,19 +456,23 @@ column_changes(const struct vr_map *map, const uint8_t class_of[VR_DAMAGES],
 	return false;
 }
 
+/* Mostly the next span is of another class, and a lookup is enough. */
 uint64_t
 vr_map_same(const struct vr_map *map, uint64_t off,
 	    const uint8_t class_of[VR_DAMAGES])
 {
 	struct vr_span span;
-	uint64_t end;
+	uint8_t class;
 
 	vr_map_at(map, off, &span);
-	end = off + span.length;
-	while (end < map->size &&
-	       !column_changes(map, class_of, class_of[span.damage], &end))
-		;
-	return end;
+	class = class_of[span.damage];
+	for (off += span.length; off < map->size;) {
+		vr_map_at(map, off, &span);
+		if (class_of[span.damage] != class ||
+		    column_changes(map, class_of, class, &off))
+			break;
+	}
+	return off;
 }
 
 void
@@ -586,6 +569,24 @@ vr_map_effort(const struct vr_map *map)
 			return UINT64_MAX;
 	}
 	return effort;
+}
+
+int
+vr_map_layer(const struct vr_map *map, enum vr_layer layer,
+	     struct vr_map **ret)
+{
+	vr_cleanup(vr_map_free_p) struct vr_map *one = NULL;
+	struct vr_map_cursor cursor = {0};
+	struct vr_map_item item;
+	int r = vr_map_new(map->size, &one);
+
+	while (r == 0 && vr_map_walk(map, &cursor, &item))
+		if (item.layer == layer)
+			r = map_add_to(one, layer, cursor.sheet, item.damage,
+				       &item.run);
+	if (r == 0)
+		*ret = vr_steal(one);
+	return r;
 }
 
 int

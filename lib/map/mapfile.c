@@ -28,6 +28,30 @@
 #define EFFORT_MOST  (UINT64_C(1) << 26)
 #define DETOURS_MOST (UINT64_C(1) << 20)
 
+const char *
+vr_damage_name(enum vr_damage damage)
+{
+	static const char *const names[VR_DAMAGES] = {
+		[VR_UNKNOWN] = "unknown",	[VR_INTACT] = "intact",
+		[VR_SUSPECT] = "suspect",	[VR_ENCRYPTED] = "encrypted",
+		[VR_UNREADABLE] = "unreadable", [VR_RECOVERED] = "recovered",
+	};
+
+	return (unsigned)damage < VR_DAMAGES ? names[damage] : "?";
+}
+
+const char *
+vr_layer_name(enum vr_layer layer)
+{
+	static const char *const names[VR_LAYERS] = {
+		[VR_LAYER_PROFILE] = "profile",
+		[VR_LAYER_MEASURED] = "measured",
+		[VR_LAYER_HAND] = "hand",
+	};
+
+	return (unsigned)layer < VR_LAYERS ? names[layer] : "?";
+}
+
 static const uint8_t status_of[VR_DAMAGES] = {
 	[VR_UNKNOWN] = '?',   [VR_INTACT] = '+',     [VR_SUSPECT] = '*',
 	[VR_ENCRYPTED] = '-', [VR_UNREADABLE] = '-', [VR_RECOVERED] = '+',

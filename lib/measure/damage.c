@@ -8,9 +8,9 @@
 /* Fewer proved stripes than this are no pattern. */
 #define PATTERN_LEAST 3
 /* Places looked at when no pattern fits. */
-#define PLACES	      64
+#define PLACES 64
 /* Disks below this many bytes are encrypted whole by wave 1. */
-#define WHOLE_BELOW   (UINT64_C(200) * VR_MIB)
+#define WHOLE_BELOW (UINT64_C(200) * VR_MIB)
 
 struct trial {
 	struct vr_source *source;
@@ -32,9 +32,8 @@ add_stripes(struct vr_map *map, enum vr_layer layer, enum vr_damage damage,
 	int r = 0;
 
 	end = vr_min(end, vr_map_size(map));
-	if (start >= end ||
-	    !vr_run_make(h->first, h->chunk, h->period,
-			 vr_hypothesis_count(h, end), &all))
+	if (start >= end || !vr_run_make(h->first, h->chunk, h->period,
+					 vr_hypothesis_count(h, end), &all))
 		return 0;
 	n = vr_run_crop(&all, start, end, parts);
 	for (size_t i = 0; r == 0 && i < n; i++)
@@ -52,7 +51,8 @@ lay_prediction(struct vr_map *map, const struct vr_hypothesis *h)
 	r = vr_map_add_range(map, VR_LAYER_PROFILE, VR_INTACT, 0,
 			     vr_map_size(map));
 	if (r == 0)
-		r = add_stripes(map, VR_LAYER_PROFILE, VR_ENCRYPTED, h, 0, sure);
+		r = add_stripes(map, VR_LAYER_PROFILE, VR_ENCRYPTED, h, 0,
+				sure);
 	if (r == 0)
 		r = add_stripes(map, VR_LAYER_PROFILE, VR_SUSPECT, h, sure,
 				most);
@@ -220,6 +220,46 @@ try_earlier_runs(struct trial *t, const struct vr_hypotheses *all)
 
 /* --- without a sidecar --------------------------------------------------- */
 
+/*
+ * A head has one edge, so all of it has to be noise that can be sampled, and the
+ * edge has to be sharp where the rule puts it.
+ */
+static int
+head_is_noise(struct trial *t, const struct vr_hypothesis *h, bool *ret)
+{
+	uint64_t step = h->chunk / PLACES;
+	int looks = VR_LOOKS_RANDOM;
+
+	*ret = false;
+	if (!vr_infer_sharp_end(t->source, h->first + h->chunk,
+				&t->d->bytes_read))
+		return 0;
+	for (uint64_t i = 0; i < PLACES && looks == VR_LOOKS_RANDOM; i++)
+		looks = vr_sample_looks(t->source, h->first + i * step, step,
+					&t->d->bytes_read);
+	*ret = looks == VR_LOOKS_RANDOM;
+	return looks < 0 && looks != VR_E_IO ? looks : 0;
+}
+
+static int
+try_head(struct trial *t, const struct vr_hypothesis *h)
+{
+	struct vr_measure m;
+	bool noise;
+	int r;
+
+	r = head_is_noise(t, h, &noise);
+	if (r < 0 || !noise)
+		return r;
+	r = measure(t, h, &(const struct vr_measure_how){0}, &m);
+	if (r < 0)
+		return r;
+	if (m.bound != VR_NO_BOUND && m.hit_end == 1)
+		take(t, h, &m, h->condition);
+	vr_measure_free(&m);
+	return 0;
+}
+
 static int
 try_alternative(struct trial *t, const struct vr_hypothesis *h)
 {
@@ -230,6 +270,8 @@ try_alternative(struct trial *t, const struct vr_hypothesis *h)
 	/* Contiguous noise has no edges to be told by. */
 	if (h->chunk == h->period)
 		return 0;
+	if (vr_hypothesis_count(h, vr_hypothesis_end(h)) == 1)
+		return try_head(t, h);
 	r = measure(t, h, &how, &m);
 	if (r < 0)
 		return r;
@@ -359,6 +401,19 @@ take_inferred(struct trial *t, struct vr_hypothesis *h)
 	return 0;
 }
 
+/*
+ * A head of no known length: that much is lost for certain. Whether there is
+ * more only a rule could say, so the rest stays unknown.
+ */
+static int
+note_head(struct trial *t, const struct vr_hypothesis *h)
+{
+	t->d->hypothesis = *h;
+	t->d->has_head = true;
+	return vr_map_add_range(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED,
+				h->first, h->chunk);
+}
+
 static int
 infer(struct trial *t)
 {
@@ -368,8 +423,10 @@ infer(struct trial *t)
 	int r;
 
 	r = vr_infer(t->source, &how, &h, &inferred, &t->d->bytes_read);
-	return r == 0 && inferred == VR_INFERRED_STRIPES ? take_inferred(t, &h)
-							 : r;
+	if (r < 0 || inferred == VR_INFERRED_NOTHING)
+		return r;
+	return inferred == VR_INFERRED_STRIPES ? take_inferred(t, &h)
+					       : note_head(t, &h);
 }
 
 /* The rules that a size suggests first, then no rule at all. */
@@ -400,8 +457,7 @@ diagnose_without_sidecar(struct trial *t)
 	int r;
 
 	c.args = NULL;
-	for (size_t i = 0; vr_profile_row(i); i++)
-		vr_profile_row(i)->predict(&c, &all);
+	vr_profiles_predict(&c, &all);
 	r = search(t, &all);
 	return r == 0 && !t->d->chosen ? conclude_without_pattern(t) : r;
 }
@@ -465,8 +521,7 @@ follow_sidecar(struct trial *t, const struct vr_hypotheses *all)
 	}
 	r = lay_prediction(t->map, &t->d->hypothesis);
 	if (r == 0)
-		r = lay_measurement(t->map, &t->d->hypothesis,
-				    &t->d->measure);
+		r = lay_measurement(t->map, &t->d->hypothesis, &t->d->measure);
 	return r == 0 ? try_earlier_runs(t, all) : r;
 }
 
@@ -497,8 +552,8 @@ vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
 	};
 	int r;
 
-	for (size_t i = 0; c->args && vr_profile_row(i); i++)
-		vr_profile_row(i)->predict(c, &all);
+	if (c->args || c->by_hand)
+		vr_profiles_predict(c, &all);
 	r = all.count ? follow_sidecar(&t, &all) : diagnose_without_sidecar(&t);
 	if (r == 0 && full)
 		r = look_at_all(&t, full);

@@ -29,7 +29,9 @@ struct vr_diagnosis {
 
 	struct vr_full full; /* done only where it was asked for */
 	uint64_t bytes_read;
-	/* With nothing chosen: noise among so many places looked at. */
+	/* With nothing chosen: noise up to an edge, and which; */
+	bool has_head;
+	/* and noise among so many places looked at. */
 	size_t looked, noisy;
 };
 

@@ -296,9 +296,9 @@ lay_all(struct pass *p)
 	int r = 0;
 
 	for (uint64_t i = 0; r == 0 && i < p->run.count; i++)
-		r = lay_stripe(p, i, atomic_load_explicit(
-					     &p->flags[i],
-					     memory_order_relaxed));
+		r = lay_stripe(p, i,
+			       atomic_load_explicit(&p->flags[i],
+						    memory_order_relaxed));
 	return r;
 }
 
@@ -310,8 +310,9 @@ make_run(const struct vr_hypothesis *h, uint64_t size, struct vr_run *ret)
 	uint64_t count = end > first ? (end - first - 1) / period + 1 : 0;
 
 	if (count == 0 || count > STRIPES_MOST)
-		return vr_fail(VR_E_LIMIT, "%llu stripes are too many to look "
-					   "at one by one",
+		return vr_fail(VR_E_LIMIT,
+			       "%llu stripes are too many to look "
+			       "at one by one",
 			       (unsigned long long)count);
 	/* Kept apart even where they touch: each gets a verdict of its own. */
 	*ret = (struct vr_run){first, chunk, period, count};

@@ -14,13 +14,13 @@
 #include "measure/block.h"
 #include "measure/edge.h"
 
-#define PROBE	      4096
-#define GALLOP_FROM   (64 * 1024)
-#define MULTIPLES     8
-#define MILLION	      1000000
+#define PROBE	    4096
+#define GALLOP_FROM (64 * 1024)
+#define MULTIPLES   8
+#define MILLION	    1000000
 /* Beyond this share of the file, and these bytes, the search gives up. */
-#define SHARE	      64
-#define BUDGET	      (UINT64_C(64) << 20)
+#define SHARE  64
+#define BUDGET (UINT64_C(64) << 20)
 /* A period longer than this part of the file leaves too few stripes. */
 #define STRIPES_LEAST 8
 
@@ -111,8 +111,8 @@ find_chunk(struct search *s)
 	r = bracket_first_edge(s, &low, &high);
 	if (r < 0)
 		return r;
-	r = vr_edge_find(s->source, low,
-			 vr_min(high + PROBE, s->source->size), &edge);
+	r = vr_edge_find(s->source, low, vr_min(high + PROBE, s->source->size),
+			 &edge);
 	if (r < 0)
 		return r == VR_E_IO ? 0 : r;
 	*s->bytes_read += edge.bytes_read;
@@ -163,8 +163,8 @@ candidate_at(struct search *s, uint64_t off, uint64_t *ret_period)
 		return 0;
 	}
 	r = vr_edge_find_start(s->source, from,
-				   vr_min(off + PROBE, s->source->size),
-				   &start, s->bytes_read);
+			       vr_min(off + PROBE, s->source->size), &start,
+			       s->bytes_read);
 	if (r < 0)
 		return r == VR_E_IO ? 0 : r;
 	*ret_period = round_edge(start, start + VR_BLOCK_LEAST - 1);
@@ -216,8 +216,8 @@ find_period(struct search *s)
 	uint64_t most = s->source->size / STRIPES_LEAST;
 	int r = 0;
 
-	for (uint64_t off = s->chunk; r == 0 && s->period == 0 && off < most &&
-				      within_budget(s);
+	for (uint64_t off = s->chunk;
+	     r == 0 && s->period == 0 && off < most && within_budget(s);
 	     off = next_place(s, off)) {
 		r = vr_check_cancel();
 		if (r == 0 && !is_covered(s, off))

@@ -16,14 +16,14 @@
 #include "measure/block.h"
 #include "measure/edge.h"
 
-#define SAMPLE_BYTES  (16 * 1024)
+#define SAMPLE_BYTES (16 * 1024)
 /* As many as all stripes of a first-wave disk: those are read one by one. */
 #define COMPLETE_UP_TO 256
-#define SPREAD	      64
-#define AROUND	      4
+#define SPREAD	       64
+#define AROUND	       4
 /* How far bisection walks to find a stripe that can vote. */
-#define STEP_OVER     16
-#define ROUNDS_MOST   96
+#define STEP_OVER   16
+#define ROUNDS_MOST 96
 
 struct work {
 	struct vr_source *source;
@@ -92,8 +92,7 @@ order_beside(struct work *w, uint64_t start, uint64_t end)
 		return true;
 	if (end > size || size - end <= distance)
 		return false;
-	return shows_order(w, end + distance,
-			   vr_min(n, size - end - distance));
+	return shows_order(w, end + distance, vr_min(n, size - end - distance));
 }
 
 /*
@@ -251,8 +250,8 @@ look_at_bounds(struct work *w)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < w->h->bound_count; i++)
-		r = look_around(w, vr_hypothesis_count(w->h,
-						       w->h->bounds[i].end));
+		r = look_around(w,
+				vr_hypothesis_count(w->h, w->h->bounds[i].end));
 	return r;
 }
 
@@ -281,8 +280,8 @@ vote_near(struct work *w, uint64_t middle, uint64_t high, uint64_t *ret_stripe,
  * archive that happens to begin there, so it weighs little. Of equal places the
  * higher one: then more counts as lost.
  */
-#define COST_CLEAR_BELOW   20
-#define COST_NOISE_BEHIND  3
+#define COST_CLEAR_BELOW  20
+#define COST_NOISE_BEHIND 3
 
 static size_t
 best_cut(const struct vr_measure *m)

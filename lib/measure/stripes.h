@@ -27,7 +27,7 @@ struct vr_look {
 };
 
 struct vr_measure {
-	uint64_t stripes;    /* under the largest bound */
+	uint64_t stripes; /* under the largest bound */
 	uint64_t bytes_read;
 
 	/* Ascending, each stripe once; complete: every stripe is in it. */

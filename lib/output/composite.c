@@ -30,8 +30,8 @@ write_descriptor(struct vr_stage *stage, const struct vr_product_disk *disk,
 static int
 write_disk(struct vr_stage *stage, const struct vr_product_disk *disk)
 {
-	struct vr_extent_line *lines = calloc(disk->part_count + 1,
-					      sizeof(*lines));
+	struct vr_extent_line *lines =
+		calloc(disk->part_count + 1, sizeof(*lines));
 	int r;
 
 	if (!lines)

@@ -15,8 +15,8 @@ static int
 write_disk(struct vr_stage *stage, const struct vr_product_disk *disk)
 {
 	const struct vr_product_part *part = &disk->parts[0];
-	vr_cleanup(vr_free_p) char *name = vr_format(FOLDER "/%s.vmdk",
-						     disk->name);
+	vr_cleanup(vr_free_p) char *name =
+		vr_format(FOLDER "/%s.vmdk", disk->name);
 	vr_cleanup(vr_free_p) char *link = vr_format(FOLDER "/%s", part->link);
 	vr_cleanup(vr_free_p) char *text = NULL;
 	const struct vr_extent_line line = {

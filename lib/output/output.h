@@ -9,7 +9,8 @@
 
 /* Bytes of the evidence, under the name that they have beside the descriptor. */
 struct vr_product_part {
-	const char *evidence; /* absolute path; NULL: zeros, from a file of ours */
+	const char
+		*evidence; /* absolute path; NULL: zeros, from a file of ours */
 	char *link;
 	uint64_t off, length;
 };

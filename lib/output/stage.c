@@ -30,7 +30,8 @@ exists_error(const struct vr_stage *stage)
 {
 	return vr_fail(VR_E_EXISTS,
 		       "'%s' is there already: give another name with -o, or "
-		       "--force to replace an earlier result", stage->shown);
+		       "--force to replace an earlier result",
+		       stage->shown);
 }
 
 static int
@@ -41,9 +42,8 @@ check_final(const struct vr_stage *stage)
 	struct stat st;
 
 	if (lstat(stage->final_path, &st) < 0)
-		return errno == ENOENT
-			       ? 0
-			       : vr_fail_errno("'%s'", stage->shown);
+		return errno == ENOENT ? 0
+				       : vr_fail_errno("'%s'", stage->shown);
 	if (!stage->force)
 		return exists_error(stage);
 	if (!mark)
@@ -51,7 +51,8 @@ check_final(const struct vr_stage *stage)
 	if (!S_ISDIR(st.st_mode) || lstat(mark, &st) < 0)
 		return vr_fail(VR_E_EXISTS,
 			       "'%s' is not an earlier result of this program, "
-			       "so --force does not replace it", stage->shown);
+			       "so --force does not replace it",
+			       stage->shown);
 	return 0;
 }
 

@@ -13,14 +13,15 @@
 static int
 cut_fields(const char *bytes, size_t n, char separator, uint64_t field[FIELDS])
 {
-	static const char *const names[FIELDS] = {"step", "chunk", "byte count"};
+	static const char *const names[FIELDS] = {"step", "chunk",
+						  "byte count"};
 	size_t at = 0;
 
 	for (size_t i = 0; i < FIELDS; i++) {
 		const char *stop = memchr(bytes + at, separator, n - at);
-		size_t length = (stop && i + 1 < FIELDS
-					 ? (size_t)(stop - bytes)
-					 : n) - at;
+		size_t length =
+			(stop && i + 1 < FIELDS ? (size_t)(stop - bytes) : n) -
+			at;
 
 		if (i + 1 < FIELDS && !stop)
 			return vr_fail(VR_E_FORMAT,
@@ -40,8 +41,9 @@ check_fields(const uint64_t field[FIELDS], struct vr_args *ret)
 {
 	if (field[0] > INT32_MAX || field[1] > INT32_MAX ||
 	    field[2] > INT64_MAX)
-		return vr_fail(VR_E_FORMAT,
-			       "has a number beyond what the encryptor can hold");
+		return vr_fail(
+			VR_E_FORMAT,
+			"has a number beyond what the encryptor can hold");
 	if (field[1] == 0)
 		return vr_fail(VR_E_FORMAT,
 			       "has a chunk of 0: nothing would be encrypted");

@@ -19,11 +19,11 @@
 #include "base/checked.h"
 #include "profile/profile.h"
 
-#define WHOLE_UP_TO_MIB	  128
-#define WAVE_1_STRIPES	  100
+#define WHOLE_UP_TO_MIB 128
+#define WAVE_1_STRIPES	100
 /* Between these both waves skip exactly 1 MiB. */
-#define SAME_FROM_MIB	  200
-#define SAME_UP_TO_MIB	  299
+#define SAME_FROM_MIB  200
+#define SAME_UP_TO_MIB 299
 
 static uint64_t
 wave_1_step(uint64_t mib)
@@ -73,7 +73,8 @@ add_32_bit_bound(struct vr_hypothesis *h, uint64_t bytes, uint64_t length)
 	int32_t value = (int32_t)(uint32_t)bytes;
 
 	if (value > 0)
-		vr_hypothesis_bound(h, "32-bit", vr_min((uint64_t)value, length));
+		vr_hypothesis_bound(h, "32-bit",
+				    vr_min((uint64_t)value, length));
 	else if (value < 0)
 		vr_hypothesis_bound(h, "32-bit", 0);
 	else
@@ -93,8 +94,8 @@ add_rule(const struct vr_profile_case *c, uint64_t allocated, uint64_t step,
 	 bool earlier, const char *reason, struct vr_hypotheses *ret)
 {
 	uint64_t mib = allocated / VR_MIB;
-	struct vr_hypothesis h = stripes_of(step, 1, condition_of(step, mib),
-					    reason);
+	struct vr_hypothesis h =
+		stripes_of(step, 1, condition_of(step, mib), reason);
 
 	h.earlier = earlier;
 	add_bounds(&h, allocated, c->length);
@@ -113,7 +114,8 @@ add_earlier_runs(const struct vr_profile_case *c, struct vr_hypotheses *ret)
 	uint64_t step = wave_1_step(before / VR_MIB);
 
 	if (args->chunk == 1 && step != 0 && step != args->step)
-		add_rule(c, before, step, true, "an earlier run of wave 1", ret);
+		add_rule(c, before, step, true, "an earlier run of wave 1",
+			 ret);
 	if (args->chunk == 1 && step == 0 && args->step == 1 &&
 	    before / VR_MIB > WHOLE_UP_TO_MIB)
 		add_rule(c, before, 0, true, "an earlier run of wave 1", ret);
@@ -129,8 +131,8 @@ predict_from_args(const struct vr_profile_case *c, struct vr_hypotheses *ret)
 		args->chunk == 1
 			? condition_of(args->step, args->bytes / VR_MIB)
 			: VR_CONDITION_STRIPED;
-	struct vr_hypothesis h = stripes_of(args->step, args->chunk, condition,
-					    ".args");
+	struct vr_hypothesis h =
+		stripes_of(args->step, args->chunk, condition, ".args");
 
 	if (args->step == 0)
 		h.condition = VR_CONDITION_WHOLE;
@@ -170,7 +172,8 @@ esxiargs_predict(const struct vr_profile_case *c, struct vr_hypotheses *ret)
 
 const struct vr_profile vr_profile_esxiargs = {
 	.name = "esxiargs",
-	.title = "ESXiArgs, wave 1 (3 February 2023) and wave 2 (8 February 2023)",
+	.title =
+		"ESXiArgs, wave 1 (3 February 2023) and wave 2 (8 February 2023)",
 	.rule = "1 MiB encrypted from offset 0 on, then STEP MiB clear, again and "
 		"again; a wrapped key of some hundred bytes is appended. Wave 1: "
 		"STEP = MiB / 100 - 1 above 128 MiB, else 0. Wave 2: STEP = 1 "

@@ -37,6 +37,21 @@ vr_profile_get(size_t index, struct vr_profile_info *ret)
 	return true;
 }
 
+void
+vr_profiles_predict(const struct vr_profile_case *c, struct vr_hypotheses *ret)
+{
+	if (c->by_hand) {
+		vr_hypotheses_push(ret, c->by_hand);
+		return;
+	}
+	for (size_t i = 0; vr_profile_row(i); i++) {
+		const struct vr_profile *row = vr_profile_row(i);
+
+		if (!c->only || strcmp(c->only, row->name) == 0)
+			row->predict(c, ret);
+	}
+}
+
 struct vr_hypothesis *
 vr_hypotheses_push(struct vr_hypotheses *h, const struct vr_hypothesis *item)
 {

@@ -11,6 +11,8 @@ struct vr_profile_case {
 	uint64_t length;	    /* before the attack */
 	uint64_t allocated;	    /* as the filesystem says, now */
 	const struct vr_args *args; /* NULL: none, or none that is sound */
+	const char *only;	    /* a row's name, or NULL: all rows */
+	const struct vr_hypothesis *by_hand; /* outweighs every row, or NULL */
 };
 
 /* Where the stripes may have ended, exclusive, at most length. */
@@ -52,6 +54,10 @@ struct vr_profile {
 
 /* The rows of this layer; NULL behind the last. */
 const struct vr_profile *vr_profile_row(size_t index);
+
+/* What the rows make of a case, or what a person said of it. */
+void vr_profiles_predict(const struct vr_profile_case *c,
+			 struct vr_hypotheses *ret);
 
 /* Appends; NULL when there is no room, which ends a row's list of guesses. */
 struct vr_hypothesis *vr_hypotheses_push(struct vr_hypotheses *h,

@@ -36,7 +36,9 @@
  * in the last line.
  */
 #define FUSE_USE_VERSION 31
+#ifndef _GNU_SOURCE
 #define _GNU_SOURCE
+#endif
 
 #include <ctype.h>
 #include <errno.h>
@@ -414,8 +416,10 @@ add_stripes(const struct parser *p, struct file *f, uint64_t first,
 		die(p, "stripes end beyond any file");
 	f->stripes = grow(f->stripes, f->n_stripes, sizeof(*f->stripes));
 	f->stripes[f->n_stripes++] = (struct stripes){
-		.first = first, .length = length,
-		.stride = stride, .count = count,
+		.first = first,
+		.length = length,
+		.stride = stride,
+		.count = count,
 	};
 }
 
@@ -423,8 +427,10 @@ static void
 parse_base(const struct parser *p, struct file *f, const char *word)
 {
 	static const char *const names[] = {
-		[BASE_ZERO] = "zero", [BASE_TEXT] = "text",
-		[BASE_RANDOM] = "random", [BASE_STRUCTURED] = "structured",
+		[BASE_ZERO] = "zero",
+		[BASE_TEXT] = "text",
+		[BASE_RANDOM] = "random",
+		[BASE_STRUCTURED] = "structured",
 	};
 
 	for (size_t i = 0; word != NULL && i < 4; i++)
@@ -501,7 +507,7 @@ parse_directive(const struct parser *p, struct file *f, const char *verb,
 		a = number(p, next_word(&rest));
 		b = number(p, next_word(&rest));
 		f->fails = grow(f->fails, f->n_fails, sizeof(*f->fails));
-		f->fails[f->n_fails++] = (struct range){ a, b };
+		f->fails[f->n_fails++] = (struct range){a, b};
 	} else if (strcmp(verb, "direct") == 0) {
 		f->direct = true;
 	} else {
@@ -514,7 +520,7 @@ parse_directive(const struct parser *p, struct file *f, const char *verb,
 static void
 parse_spec(const char *path)
 {
-	struct parser p = { .path = path };
+	struct parser p = {.path = path};
 	struct file *f = NULL;
 	char *line = NULL;
 	size_t room = 0;

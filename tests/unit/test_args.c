@@ -90,8 +90,7 @@ test_option_form(void **state)
 }
 
 static const struct vr_hypothesis *
-predict(uint64_t length, const struct vr_args *args,
-	struct vr_hypotheses *all)
+predict(uint64_t length, const struct vr_args *args, struct vr_hypotheses *all)
 {
 	const struct vr_profile_case c = {
 		.length = length,
@@ -132,10 +131,10 @@ test_conditions_by_size(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < ITEMS(rows); i++) {
-		const struct vr_args args = {rows[i].step, 1,
-					     rows[i].mib * MIB, false};
-		const struct vr_hypothesis *h = predict(rows[i].mib * MIB,
-							&args, &all);
+		const struct vr_args args = {rows[i].step, 1, rows[i].mib * MIB,
+					     false};
+		const struct vr_hypothesis *h =
+			predict(rows[i].mib * MIB, &args, &all);
 
 		assert_int_equal(h->condition, rows[i].condition);
 		assert_true(h->period == (rows[i].step + 1) * MIB);
@@ -152,12 +151,10 @@ test_bounds(void **state)
 		size_t count;
 		uint64_t gib_ends[3];
 	} rows[] = {
-		{40, 40, 1, {40}},	/* 2^32 divides it: to the end */
-		{50, 50, 2, {0, 50}},	/* negative: nothing, or all */
-		{25, 25, 2, {1, 25}},
-		{1, 1, 1, {1}},
-		{100, 10, 3, {0, 10, 100}},
-		{40, 4, 2, {4, 40}},
+		{40, 40, 1, {40}},    /* 2^32 divides it: to the end */
+		{50, 50, 2, {0, 50}}, /* negative: nothing, or all */
+		{25, 25, 2, {1, 25}},	    {1, 1, 1, {1}},
+		{100, 10, 3, {0, 10, 100}}, {40, 4, 2, {4, 40}},
 	};
 	struct vr_hypotheses all;
 
@@ -170,8 +167,8 @@ test_bounds(void **state)
 
 		assert_int_equal(h->bound_count, rows[i].count);
 		for (size_t b = 0; b < rows[i].count; b++)
-			assert_true(h->bounds[b].end ==
-				    rows[i].gib_ends[b] << 30);
+			assert_true(h->bounds[b].end == rows[i].gib_ends[b]
+								<< 30);
 	}
 }
 
