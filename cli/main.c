@@ -44,7 +44,8 @@ main(int argc, char **argv)
 		      stderr);
 		return EXIT_USAGE;
 	}
-	if (is_word(argv[1], "--help", "-h") || is_word(argv[1], "help", "")) {
+	if (is_word(argv[1], "--help", "-h") ||
+	    is_word(argv[1], "help", "help")) {
 		help_overview();
 		return flush(EXIT_DONE);
 	}

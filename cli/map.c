@@ -161,7 +161,7 @@ map_run(const struct options *options)
 const struct command command_map = {
 	.name = "map",
 	.operands = "DISK|FOLDER...",
-	.summary = "print which bytes are lost: ddrescue map, picture, JSON",
+	.summary = "say which bytes are lost: a picture, or a map",
 	.options = "FLacmpVj",
 	.needs_path = true,
 	.run = map_run,

@@ -74,8 +74,8 @@ takes(const struct command *command, char letter)
 void
 help_overview(void)
 {
-	printf("vmdk-rescue brings back what ransomware left unencrypted in "
-	       "VMware disks.\nEvidence is only read, never changed.\n\n"
+	printf("Brings back what ransomware left unencrypted in VMware disks.\n"
+	       "Evidence is only read, never changed.\n\n"
 	       "Usage:  vmdk-rescue COMMAND [OPTION...] PATH...\n\n");
 	for (unsigned i = 0; command_at(i); i++)
 		printf("  %-9s %-16s %s\n", command_at(i)->name,
@@ -90,8 +90,9 @@ help_overview(void)
 static void
 help_command(const struct command *command)
 {
-	printf("Usage:  vmdk-rescue %s [OPTION...] %s\n\n%s\n\n", command->name,
-	       command->operands, command->summary);
+	printf("Usage:  vmdk-rescue %s [OPTION...]%s%s\n\n%s\n\n",
+	       command->name, *command->operands ? " " : "", command->operands,
+	       command->summary);
 	for (size_t i = 0; i < ROWS; i++) {
 		char left[40], dash[5] = "    ";
 
@@ -238,6 +239,18 @@ usage_error(const struct command *command, const char *what,
 	return false;
 }
 
+/* A letter in a bundle is told by itself, a long name by its word. */
+static bool
+unknown_option(const struct command *command, const char *word)
+{
+	const char letter[] = {'-', (char)optopt, '\0'};
+	bool is_letter = optopt > ' ' && optopt < 0x7F &&
+			 strncmp(word, "--", 2) != 0;
+
+	return usage_error(command, "not an option of this command:",
+			   is_letter ? letter : word);
+}
+
 static bool
 check(const struct command *command, const struct options *o)
 {
@@ -282,10 +295,7 @@ options_parse(const struct command *command, int argc, char **argv,
 					   "an argument is missing for",
 					   argv[optind - 1]);
 		if (letter == '?')
-			return usage_error(command,
-					   "not an option of this "
-					   "command:",
-					   argv[optind - 1]);
+			return unknown_option(command, argv[optind - 1]);
 		if (!take(&o, letter, optarg))
 			return usage_error(command,
 					   "cannot be understood:", optarg);

@@ -174,7 +174,7 @@ render_picture(FILE *to, const struct vr_map *map)
 {
 	unsigned columns = render_columns(to) - 12;
 	uint64_t size = vr_map_size(map), cells = columns * PICTURE_ROWS;
-	char room[32];
+	char room[32], legend[128];
 
 	if (size / 512 < cells)
 		cells = size / 512 ? size / 512 : 1;
@@ -186,11 +186,13 @@ render_picture(FILE *to, const struct vr_map *map)
 				room));
 		picture_row(to, map, i, cells, columns);
 	}
-	fprintf(to,
-		"\n            a sign is %s:  . intact   - some lost   "
-		"+ a quarter lost   # all lost\n            "
-		"* suspect   ? unknown\n",
+	fputc('\n', to);
+	snprintf(
+		legend, sizeof(legend),
+		"a sign is %s:  . intact  - some lost  + a quarter lost  # all "
+		"lost  * suspect  ? unknown",
 		vr_human_size(size / cells, room));
+	render_field(to, 0, 12, "", legend);
 }
 
 void

@@ -134,11 +134,11 @@ scan_run(const struct options *options)
 			return show_error(options->paths[i], options, r);
 	}
 	print_totals(&t);
-	if (t.vms == 0 && t.failed == 0 && !options->json)
-		fprintf(stderr, "vmdk-rescue: no VM found: folders with files "
-				"named *-flat.vmdk are looked for\n");
-	return show_combine(t.vms - t.with_loss, t.with_loss,
-			    t.failed || t.vms == 0);
+	if (t.vms == 0 && t.failed == 0)
+		return show_failure(options->paths[0], options,
+				    "no VM was found: folders with files named "
+				    "*-flat.vmdk are looked for");
+	return show_combine(t.vms - t.with_loss, t.with_loss, t.failed);
 }
 
 const struct command command_scan = {

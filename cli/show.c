@@ -175,9 +175,14 @@ show_vm_json(const struct vr_vm *vm, const char *folder)
 		return r;
 	root = json_tokener_parse(report);
 	free(report);
-	if (folder)
-		json_object_object_add(root, "folder",
-				       json_object_new_string(folder));
+	if (folder) {
+		char *shown = vr_printable(folder);
+
+		json_object_object_add(
+			root, "folder",
+			json_object_new_string(shown ? shown : "?"));
+		free(shown);
+	}
 	printf("%s\n", json_object_to_json_string_ext(
 			       root, JSON_C_TO_STRING_PLAIN |
 					     JSON_C_TO_STRING_NOSLASHESCAPE));
@@ -201,18 +206,23 @@ show_error_json(const char *path, const char *sentence)
 }
 
 enum exit_status
-show_error(const char *path, const struct options *options, int code)
+show_failure(const char *path, const struct options *options,
+	     const char *sentence)
 {
-	const char *sentence = vr_error_sentence();
+	char *shown = vr_printable(path);
 
 	progress_clear();
 	fprintf(stderr, "vmdk-rescue: %s\n", sentence);
-	if (options->json) {
-		char *shown = vr_printable(path);
-
+	if (options->json)
 		show_error_json(shown ? shown : "?", sentence);
-		free(shown);
-	}
+	free(shown);
+	return EXIT_FAILED;
+}
+
+enum exit_status
+show_error(const char *path, const struct options *options, int code)
+{
+	show_failure(path, options, vr_error_sentence());
 	return code == VR_E_USAGE ? EXIT_USAGE : EXIT_FAILED;
 }
 
@@ -264,7 +274,8 @@ show_each(const struct options *options,
 	for (int i = 0; i < options->path_count; i++) {
 		enum exit_status status;
 
-		if (i > 0 && !options->json && !options->quiet)
+		if (i > 0 && !options->json && !options->quiet &&
+		    options->format != FORMAT_JSON)
 			putchar('\n');
 		status = one(options->paths[i], options);
 		counts[status]++;

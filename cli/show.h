@@ -19,6 +19,10 @@ int show_vm_json(const struct vr_vm *vm, const char *folder);
 enum exit_status show_error(const char *path, const struct options *options,
 			    int code);
 
+/* The same for a sentence of our own. */
+enum exit_status show_failure(const char *path, const struct options *options,
+			      const char *sentence);
+
 /* Could all of it be recovered, apart from the stripes that are gone? */
 enum exit_status show_status(const struct vr_vm *vm);
 

@@ -360,8 +360,12 @@ VR_API int vr_vm_report(const struct vr_vm *vm, char **ret);
 struct vr_recover_options {
 	size_t size;	 /* sizeof(struct vr_recover_options) */
 	const char *out; /* folder to make; NULL: NAME.rescue, see the manual */
-	bool force;	 /* replace an earlier result of ours */
-	bool esxi;	 /* also a vmfs descriptor for the host */
+	const char *into; /* without out: the folder to make NAME.rescue in */
+	/* Paths of further evidence that no result may lie in. */
+	const char *const *evidence;
+	size_t evidence_count;
+	bool force; /* replace an earlier result of ours */
+	bool esxi;  /* also a vmfs descriptor for the host */
 };
 
 /*
@@ -371,6 +375,9 @@ struct vr_recover_options {
 VR_API int vr_vm_recover(const struct vr_vm *vm,
 			 const struct vr_recover_options *options,
 			 char **ret_folder);
+
+/* The name that a disk's products bear, safe everywhere; free() it. */
+VR_API int vr_vm_product(const struct vr_vm *vm, size_t index, char **ret);
 
 /* --- datastores ---------------------------------------------------------- */
 

@@ -17,20 +17,23 @@
  * RSA key of 16384 bits would make 2048, and hosts were hit two or three times.
  */
 #define TRAILERS_MOST (16 * 1024)
+/* Of noise that could as well be the guest's, no more than a few keys count. */
+#define KEYS_MOST 4096
 /* Where a backup GPT is looked for: the last MiB, and what was appended. */
 #define TAIL_BYTES (VR_MIB + 64 * 1024)
 
 /*
- * Strongest first. A descriptor stands low because many were rebuilt in haste
- * from the length of the damaged file; see may_decide().
+ * Strongest first, but see may_decide(). A descriptor stands low because many
+ * were rebuilt in haste from the length of the damaged file; roundness does
+ * because imported disks have any number of sectors.
  */
 enum kind {
 	BY_HAND,
 	BACKUP_GPT,
 	SNAPSHOT,
+	TRAILER_EDGE,
 	ARGS,
 	WHOLE_MIB,
-	TRAILER_EDGE,
 	DESCRIPTOR,
 	PRIMARY_GPT,
 	FILE_LENGTH,
@@ -53,6 +56,12 @@ struct finder {
 	struct vr_source *file;
 	const struct vr_capacity_hints *hints;
 	struct vr_capacity c;
+	/*
+	 * How many of the last bytes may have been appended: a part of a sector,
+	 * and sectors of noise before it. Sharp: order stands right before them.
+	 */
+	uint64_t tail;
+	bool tail_is_sharp;
 	int r;
 };
 
@@ -77,6 +86,33 @@ add_clue(struct finder *f, enum kind kind, uint64_t bytes, const char *format,
 		       {VR_CONTRADICTS, kinds[kind], kind, bytes, text});
 	if (f->r < 0)
 		free(text);
+}
+
+/* --- the tail ------------------------------------------------------------- */
+
+static bool
+is_noise(struct finder *f, uint64_t off)
+{
+	uint8_t sector[VR_SECTOR];
+
+	return vr_source_read_at(f->file, sector, sizeof(sector), off) == 0 &&
+	       vr_block_looks(sector, sizeof(sector)) == VR_LOOKS_RANDOM;
+}
+
+/* Whatever the capacity was, what was appended to it is noise to the end. */
+static void
+measure_tail(struct finder *f)
+{
+	uint64_t size = f->file->size;
+
+	f->tail = size % VR_SECTOR;
+	while (f->tail <= TRAILERS_MOST && size - f->tail >= VR_SECTOR) {
+		if (!is_noise(f, size - f->tail - VR_SECTOR)) {
+			f->tail_is_sharp = true;
+			return;
+		}
+		f->tail += VR_SECTOR;
+	}
 }
 
 /* --- gathering ---------------------------------------------------------- */
@@ -169,18 +205,6 @@ ask_args(struct finder *f)
 			 "before the attack, so the disk was thick");
 }
 
-/* Is what lies behind off noise, as a wrapped key is? Too short: maybe. */
-static bool
-may_be_trailer(struct finder *f, uint64_t off, uint64_t n)
-{
-	uint8_t bytes[TRAILERS_MOST];
-
-	if (n < VR_BLOCK_LEAST)
-		return true;
-	return vr_source_read_at(f->file, bytes, (size_t)n, off) == 0 &&
-	       vr_block_looks(bytes, (size_t)n) == VR_LOOKS_RANDOM;
-}
-
 /* Virtual disks made in a user interface are whole MiB. */
 static void
 ask_whole_mib(struct finder *f)
@@ -193,34 +217,29 @@ ask_whole_mib(struct finder *f)
 		add_clue(f, WHOLE_MIB, size,
 			 "the file is a whole number of MiB long: nothing was "
 			 "appended");
-	else if (may_be_trailer(f, size - rest, rest))
+	else if (rest <= f->tail)
 		add_clue(f, WHOLE_MIB, size - rest,
 			 "disks are a whole number of MiB, and %" PRIu64
 			 " bytes of noise stand behind the last one",
 			 rest);
 }
 
-/* An odd capacity: noise of a key's length with order right before it. */
+/* A key's length of noise with order right before it tells any capacity. */
 static void
 ask_trailer_edge(struct finder *f)
 {
 	uint64_t size = f->file->size;
 
-	for (uint64_t n = 512; n <= 2048 && n + 1024 <= size; n += 512) {
-		if (!may_be_trailer(f, size - n, n) ||
-		    may_be_trailer(f, size - n - 1024, 1024))
-			continue;
-		add_clue(f, TRAILER_EDGE, size - n,
+	if (f->tail_is_sharp && f->tail > 0 && f->tail <= KEYS_MOST)
+		add_clue(f, TRAILER_EDGE, size - f->tail,
 			 "the last %" PRIu64 " bytes are noise, what stands "
 			 "before them is not",
-			 n);
-		return;
-	}
+			 f->tail);
 }
 
 /* --- deciding ----------------------------------------------------------- */
 
-/* Bytes that the file may go on behind its capacity: some trailers. */
+/* What lies behind a capacity was appended: noise, and not much of it. */
 static bool
 is_plausible(const struct finder *f, const struct vr_clue *clue)
 {
@@ -228,7 +247,7 @@ is_plausible(const struct finder *f, const struct vr_clue *clue)
 
 	return clue->bytes > 0 && clue->bytes <= size &&
 	       clue->bytes % VR_SECTOR == 0 &&
-	       size - clue->bytes <= TRAILERS_MOST;
+	       size - clue->bytes <= vr_min(f->tail, TRAILERS_MOST);
 }
 
 static const struct vr_clue *
@@ -240,14 +259,32 @@ find_clue(const struct finder *f, enum kind kind)
 	return NULL;
 }
 
-/* A descriptor that says less than the file's length was not made from it. */
+/* A descriptor that goes to the last sector was made from the length now. */
 static bool
-descriptor_is_independent(const struct finder *f)
+is_from_length(const struct finder *f, const struct vr_clue *clue)
+{
+	return clue->rank == DESCRIPTOR && f->tail >= VR_SECTOR &&
+	       clue->bytes == vr_round_down(f->file->size, VR_SECTOR);
+}
+
+/* An independent descriptor outweighs mere roundness. */
+static bool
+descriptor_is_better(const struct finder *f)
 {
 	const struct vr_clue *d = find_clue(f, DESCRIPTOR);
 
-	return d && is_plausible(f, d) &&
-	       d->bytes != vr_round_down(f->file->size, VR_SECTOR);
+	return d && is_plausible(f, d) && !is_from_length(f, d);
+}
+
+/* Where the usual clues say the same, they are what a person understands. */
+static bool
+is_said_otherwise(const struct finder *f, const struct vr_clue *clue)
+{
+	const struct vr_clue *args = find_clue(f, ARGS);
+	const struct vr_clue *mib = find_clue(f, WHOLE_MIB);
+
+	return (args && args->bytes == clue->bytes) ||
+	       (mib && mib->bytes == clue->bytes);
 }
 
 static bool
@@ -255,9 +292,11 @@ may_decide(const struct finder *f, const struct vr_clue *clue)
 {
 	if (clue->rank == BY_HAND)
 		return true;
-	if (clue->rank == WHOLE_MIB || clue->rank == TRAILER_EDGE)
-		return !descriptor_is_independent(f);
-	return is_plausible(f, clue);
+	if (clue->rank == TRAILER_EDGE && is_said_otherwise(f, clue))
+		return false;
+	if (clue->rank == WHOLE_MIB || clue->rank == ARGS)
+		return is_plausible(f, clue) && !descriptor_is_better(f);
+	return is_plausible(f, clue) && !is_from_length(f, clue);
 }
 
 static const struct vr_clue *
@@ -328,7 +367,7 @@ look_behind(struct finder *f)
 		return;
 	rest = size - f->c.bytes;
 	f->c.trailer_bytes = rest;
-	if (rest <= TRAILERS_MOST && may_be_trailer(f, f->c.bytes, rest))
+	if (rest <= f->tail)
 		f->c.trailers = count_trailers(rest);
 }
 
@@ -338,6 +377,7 @@ vr_capacity_find(struct vr_source *file, const struct vr_capacity_hints *hints,
 {
 	struct finder f = {.file = file, .hints = hints};
 
+	measure_tail(&f);
 	ask_hand(&f);
 	if (f.r == 0)
 		ask_backup_gpt(&f);
@@ -345,8 +385,7 @@ vr_capacity_find(struct vr_source *file, const struct vr_capacity_hints *hints,
 	ask_descriptors(&f);
 	ask_args(&f);
 	ask_whole_mib(&f);
-	if (f.r == 0 && !find_clue(&f, WHOLE_MIB))
-		ask_trailer_edge(&f);
+	ask_trailer_edge(&f);
 	if (f.r == 0)
 		decide(&f);
 	if (f.r < 0) {

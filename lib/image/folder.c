@@ -26,6 +26,16 @@
 static const char *const flat_ends[] = {"-flat.vmdk", "-rdm.vmdk", "-rdmp.vmdk",
 					".vmdk", NULL};
 
+static bool
+is_small_file(const struct vr_folder *folder, const char *name, uint64_t limit)
+{
+	vr_cleanup(vr_free_p) char *path = vr_folder_join(folder, name);
+	struct stat st;
+
+	return path && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       (uint64_t)st.st_size <= limit;
+}
+
 /* The number of digits in front of ".vmdk", and what precedes them. */
 static bool
 numbered(const char *name, const char *mark, size_t digits, size_t *ret_stem)
@@ -49,6 +59,14 @@ is_split_piece(const char *name, size_t *ret_stem)
 	return numbered(name, "-f", 3, ret_stem);
 }
 
+bool
+vr_is_split_piece(const char *name)
+{
+	size_t stem;
+
+	return is_split_piece(name, &stem);
+}
+
 static bool
 is_flat(const char *name)
 {
@@ -63,6 +81,20 @@ is_snapshot_data(const char *name)
 	return vr_ends_with(name, "-delta.vmdk") ||
 	       vr_ends_with(name, "-sesparse.vmdk") ||
 	       numbered(name, "-s", 3, &stem);
+}
+
+/*
+ * A disk may be called "web01-flat": then "web01-flat.vmdk" is its descriptor,
+ * and too small to be the flat file of a disk "web01".
+ */
+static bool
+is_descriptor_of_odd_name(const struct vr_folder *folder, const char *name)
+{
+	vr_cleanup(vr_free_p) char *flat =
+		vr_format("%.*s-flat.vmdk", (int)(strlen(name) - 5), name);
+
+	return flat && vr_folder_has(folder, flat) &&
+	       is_small_file(folder, name, DESCRIPTOR_USUAL);
 }
 
 static bool
@@ -169,16 +201,6 @@ list_names(struct vr_folder *folder)
 
 /* --- plain text that survived ------------------------------------------- */
 
-static bool
-is_small_file(const struct vr_folder *folder, const char *name, uint64_t limit)
-{
-	vr_cleanup(vr_free_p) char *path = vr_folder_join(folder, name);
-	struct stat st;
-
-	return path && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
-	       (uint64_t)st.st_size <= limit;
-}
-
 static int
 read_name(const struct vr_folder *folder, const char *name, size_t limit,
 	  char **ret, size_t *ret_length)
@@ -199,7 +221,7 @@ read_descriptor(struct vr_folder *folder, const char *name)
 	size_t n;
 	int r;
 
-	if (is_flat(name) || is_snapshot_data(name) ||
+	if (is_snapshot_data(name) ||
 	    !is_small_file(folder, name, DESCRIPTOR_USUAL))
 		return 0;
 	r = read_name(folder, name, DESCRIPTOR_USUAL, &bytes, &n);
@@ -409,6 +431,24 @@ add_flat(struct vr_folder *folder, const char *file)
 	return r;
 }
 
+/* Pieces are numbered from 1; what follows a missing one has no known place. */
+static int
+check_numbers(const struct vr_candidate *c)
+{
+	for (size_t i = 0; i < c->pieces.count; i++) {
+		const char *name = c->pieces.items[i].name;
+		uint64_t number = 0;
+
+		vr_parse_decimal(name + strlen(name) - 8, 3, &number);
+		if (number != i + 1)
+			return vr_fail(VR_E_FORMAT,
+				       "belongs to a disk in pieces, of which "
+				       "number %zu is missing",
+				       i + 1);
+	}
+	return 0;
+}
+
 /* Names are sorted, so pieces of one disk come in their order. */
 static int
 add_split(struct vr_folder *folder, size_t first)
@@ -423,10 +463,17 @@ add_split(struct vr_folder *folder, size_t first)
 	stem = strlen(c.name);
 	for (size_t i = first; r == 0 && i < folder->names.count; i++)
 		if (is_split_piece(names[i], &other) && other == stem &&
-		    memcmp(names[i], c.name, stem) == 0)
+		    memcmp(names[i], c.name, stem) == 0 &&
+		    is_small_file(folder, names[i], UINT64_MAX))
 			r = push_piece(&c, names[i], 0, 0);
 	if (r == 0)
+		r = check_numbers(&c);
+	if (r == 0)
 		return push_candidate(folder, &c);
+	if (r == VR_E_FORMAT)
+		r = note_failure(folder, r, names[first],
+				 "without its descriptor the disk cannot be "
+				 "put together");
 	candidate_free(&c);
 	return r;
 }
@@ -458,11 +505,12 @@ add_by_name(struct vr_folder *folder, size_t i)
 				       "The folder has a raw device map: the "
 				       "data of that disk lies on a LUN, not "
 				       "here.");
-	if (is_taken(folder, name))
+	if (is_taken(folder, name) || is_descriptor_of_odd_name(folder, name))
 		return 0;
 	if (is_flat(name) && is_small_file(folder, name, UINT64_MAX))
 		return add_flat(folder, name);
-	if (is_split_piece(name, &stem))
+	if (is_split_piece(name, &stem) &&
+	    is_small_file(folder, name, UINT64_MAX))
 		return add_split(folder, i);
 	return 0;
 }

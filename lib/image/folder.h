@@ -84,6 +84,9 @@ int vr_folder_add_lone(struct vr_folder *folder, const char *file,
 const struct vr_descriptor *vr_folder_child(const struct vr_folder *folder,
 					    const char *parent);
 
+/* "web01-f003.vmdk": one of several pieces of a disk. */
+bool vr_is_split_piece(const char *name);
+
 /* A candidate's name from that of a file: without "-flat.vmdk" and the like. */
 char *vr_disk_name_of(const char *file);
 

@@ -94,38 +94,40 @@ take_args(struct vr_hostfile *f, const char *option,
 /* --- what is worth a sentence -------------------------------------------- */
 
 static int
+note_clue(const struct vr_hostfile *f, const struct vr_clue *clue,
+	  struct vr_findings *findings)
+{
+	char room[32];
+
+	if (clue->bytes > f->source->size)
+		return vr_findings_add(
+			findings, VR_LOSS, "file-truncated",
+			"'%s' may have lost its end: %s (%s), but the file ends "
+			"before that.",
+			f->shown, clue->text, vr_human_size(clue->bytes, room));
+	return vr_findings_add(
+		findings, VR_WARNING, "capacity-contradicted",
+		"Not all evidence agrees on the capacity of '%s': for %" PRIu64
+		" bytes speaks that %s.",
+		f->shown, clue->bytes, clue->text);
+}
+
+static int
 note_capacity(const struct vr_hostfile *f, struct vr_findings *findings)
 {
 	const struct vr_capacity *c = &f->capacity;
-	char room[32];
 	int r = 0;
 
 	if (!c->sure)
-		return vr_findings_add(
+		r = vr_findings_add(
 			findings, VR_WARNING, "capacity-unsure",
 			"The capacity of '%s' is taken from its length, because "
 			"nothing else tells it. If you know the disk's size, "
 			"say it with --capacity.",
 			f->shown);
-	for (size_t i = 0; r == 0 && i < c->clues.count; i++) {
-		const struct vr_clue *clue = &c->clues.items[i];
-
-		if (clue->weight != VR_CONTRADICTS)
-			continue;
-		if (clue->bytes > f->source->size)
-			r = vr_findings_add(
-				findings, VR_LOSS, "file-truncated",
-				"'%s' may have lost its end: %s (%s), but the "
-				"file ends before that.",
-				f->shown, clue->text,
-				vr_human_size(clue->bytes, room));
-		else
-			r = vr_findings_add(
-				findings, VR_WARNING, "capacity-contradicted",
-				"Not all evidence agrees on the capacity of "
-				"'%s': for %" PRIu64 " bytes speaks that %s.",
-				f->shown, clue->bytes, clue->text);
-	}
+	for (size_t i = 0; r == 0 && i < c->clues.count; i++)
+		if (c->clues.items[i].weight == VR_CONTRADICTS)
+			r = note_clue(f, &c->clues.items[i], findings);
 	return r;
 }
 

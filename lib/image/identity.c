@@ -5,6 +5,7 @@
  * Whatever survived is asked first. What has to be made up is made from the
  * evidence's name, size and time, so that two runs give the same descriptor.
  */
+#include <ctype.h>
 #include <string.h>
 #include <zlib.h>
 
@@ -44,6 +45,18 @@ known_adapter(const char *name)
 	return NULL;
 }
 
+/* A VM that runs on a snapshot names only that: "web01-000002.vmdk". */
+static bool
+is_snapshot_of(const char *name, const char *descriptor)
+{
+	size_t n = strlen(descriptor) - strlen(".vmdk");
+
+	return strlen(name) == n + strlen("-000002.vmdk") &&
+	       strncmp(name, descriptor, n) == 0 && name[n] == '-' &&
+	       strspn(name + n + 1, "0123456789") == 6 &&
+	       vr_ends_with(name, ".vmdk");
+}
+
 static const char *
 adapter_in_config(const struct vr_vmx *vmx, const char *descriptor,
 		  const struct vr_folder *folder)
@@ -54,7 +67,8 @@ adapter_in_config(const struct vr_vmx *vmx, const char *descriptor,
 		const char *base = vr_base_name(slot.file_name);
 
 		if (vr_vmx_disk_is(&slot, descriptor,
-				   vr_folder_has(folder, base)))
+				   vr_folder_has(folder, base)) ||
+		    is_snapshot_of(base, descriptor))
 			return vr_vmx_adapter(&slot);
 	}
 	return NULL;
@@ -133,8 +147,13 @@ make_uuid(const struct vr_disk *disk)
 static bool
 is_uuid(const char *s)
 {
-	return s && strlen(s) == 47 &&
-	       strspn(s, "0123456789abcdefABCDEF -") == 47;
+	if (!s || strlen(s) != 47)
+		return false;
+	for (size_t i = 0; i < 47; i++)
+		if (i % 3 != 2 ? !isxdigit((unsigned char)s[i])
+			       : s[i] != (i == 23 ? '-' : ' '))
+			return false;
+	return true;
 }
 
 static void
@@ -144,9 +163,11 @@ find_content_id(const struct vr_folder *folder, const struct vr_candidate *c,
 	const struct vr_descriptor *child = vr_folder_child(folder, descriptor);
 
 	disk->identity.cid = FRESH_CID;
-	if (c->descriptor && c->descriptor->has_cid)
+	/* All ones stands for no parent, and is nobody's content. */
+	if (c->descriptor && c->descriptor->has_cid &&
+	    c->descriptor->cid != UINT32_MAX)
 		disk->identity.cid = c->descriptor->cid;
-	if (child)
+	if (child && child->parent_cid != UINT32_MAX)
 		disk->identity.cid = child->parent_cid;
 	derive_bytes(disk, "longContentID", disk->identity.long_content_id);
 }

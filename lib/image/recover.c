@@ -6,119 +6,44 @@
 #include <errno.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
 
 #include "base/cancel.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "image/vm.h"
+#include "image/place.h"
 #include "output/output.h"
 
-/* --- where to ------------------------------------------------------------- */
-
-static bool
-lies_in(const char *path, const char *folder)
-{
-	size_t n = strlen(folder);
-
-	if (strcmp(folder, "/") == 0)
-		return true;
-	return strncmp(path, folder, n) == 0 &&
-	       (path[n] == '\0' || path[n] == '/');
-}
-
-static char *
-real_evidence_folder(const struct vr_vm *vm)
-{
-	return realpath(vm->folder->path, NULL);
-}
-
-/*
- * Beside the user, unless the user stands in the evidence: then beside that. No
- * result may add as much as a name to the evidence's folder.
- */
-static int
-default_place(const struct vr_vm *vm, const char *safe_name, char **ret)
-{
-	vr_cleanup(vr_free_p) char *evidence = real_evidence_folder(vm);
-	vr_cleanup(vr_free_p) char *here = realpath(".", NULL);
-	vr_cleanup(vr_free_p) char *beside = NULL;
-
-	if (!evidence || !here)
-		return vr_fail_errno("the current folder cannot be looked at");
-	if (!lies_in(here, evidence)) {
-		*ret = vr_format("%s.rescue", safe_name);
-		return *ret ? 0 : vr_fail_memory();
-	}
-	beside = vr_folder_name(evidence);
-	if (!beside)
-		return vr_fail_memory();
-	*ret = vr_format("%s%s%s.rescue", beside,
-			 strcmp(beside, "/") == 0 ? "" : "/", safe_name);
-	return *ret ? 0 : vr_fail_memory();
-}
-
-static int
-check_place(const struct vr_vm *vm, const char *out)
-{
-	vr_cleanup(vr_free_p) char *evidence = real_evidence_folder(vm);
-	vr_cleanup(vr_free_p) char *copy = strdup(out);
-	vr_cleanup(vr_free_p) char *parent = NULL;
-	vr_cleanup(vr_free_p) char *real = NULL;
-	vr_cleanup(vr_free_p) char *shown = vr_printable(out);
-	size_t n = copy ? strlen(copy) : 0;
-
-	while (n > 1 && copy[n - 1] == '/')
-		copy[--n] = '\0';
-	parent = copy ? vr_folder_name(copy) : NULL;
-	if (!evidence || !parent)
-		return vr_fail_memory();
-	real = realpath(parent, NULL);
-	if (!real)
-		return vr_fail_errno("the folder that '%s' would be made in",
-				     shown ? shown : "?");
-	if (lies_in(real, evidence))
-		return vr_fail(VR_E_USAGE,
-			       "'%s' lies inside the evidence's folder, where "
-			       "nothing may be written: name another place "
-			       "with -o",
-			       shown ? shown : "?");
-	return 0;
-}
-
-static int
-choose_place(const struct vr_vm *vm, const struct vr_recover_options *options,
-	     const char *safe_name, char **ret)
-{
-	vr_cleanup(vr_free_p) char *out = NULL;
-	int r;
-
-	if (options->out) {
-		out = strdup(options->out);
-		r = out ? 0 : vr_fail_memory();
-	} else {
-		r = default_place(vm, safe_name, &out);
-	}
-	if (r == 0)
-		r = check_place(vm, out);
-	if (r == 0)
-		*ret = vr_steal(out);
-	return r;
-}
-
 /* --- names ---------------------------------------------------------------- */
+
+/* Cut where a character ends. */
+static char *
+cut_name(const char *name, size_t most)
+{
+	size_t n = strnlen(name, most);
+
+	if (vr_is_utf8(name, strlen(name)))
+		while (n > 0 && !vr_is_utf8(name, n))
+			n--;
+	return strndup(name, n);
+}
 
 /* Bytes that some reader of descriptors would trip over become '_'. */
 static char *
 safe_name(const char *name, size_t most)
 {
-	char *safe = strndup(name, most);
+	char *safe = cut_name(name, most);
 	bool utf8 = safe && vr_is_utf8(safe, strlen(safe));
 
-	for (char *p = safe; p && *p; p++)
-		if (*p == '"' || *p == '/' || (unsigned char)*p < 0x20 ||
-		    *p == 0x7F || (!utf8 && (unsigned char)*p >= 0x80))
+	for (unsigned char *p = (unsigned char *)safe; p && *p; p++) {
+		if (*p == '"' || *p == '/' || *p < 0x20 || *p == 0x7F ||
+		    (!utf8 && *p >= 0x80))
 			*p = '_';
+		/* Two bytes of a control character above ASCII. */
+		if (utf8 && p[0] == 0xC2 && p[1] >= 0x80 && p[1] < 0xA0)
+			p[0] = p[1] = '_';
+	}
 	if (safe && (*safe == '.' || *safe == '-'))
 		*safe = '_';
 	if (!safe || vr_descriptor_name_ok(safe))
@@ -179,29 +104,70 @@ link_name(const struct vr_hostfile *file, const char *disk, size_t index)
 			  : vr_format("%s-f%03zu.vmdk", disk, index + 1);
 }
 
+/* Is the name that of another file already? The same file may share it. */
+static bool
+link_taken(const struct vr_product_job *job, const char *link,
+	   const char *evidence)
+{
+	for (size_t i = 0; i < job->disk_count; i++)
+		for (size_t j = 0; j < job->disks[i].part_count; j++) {
+			const struct vr_product_part *part =
+				&job->disks[i].parts[j];
+
+			if (part->link && strcasecmp(part->link, link) == 0 &&
+			    (!evidence || !part->evidence ||
+			     strcmp(part->evidence, evidence) != 0 ||
+			     strcmp(part->link, link) != 0))
+				return true;
+			if (job->disks[i].name &&
+			    is_product_name(link, job->disks[i].name))
+				return true;
+		}
+	return false;
+}
+
+/* Takes the name over; NULL without memory. */
+static char *
+free_link(const struct vr_product_job *job, char *link, const char *evidence)
+{
+	for (unsigned i = 2; link && link_taken(job, link, evidence); i++) {
+		size_t n = strlen(link);
+		int stem = (int)(vr_ends_with(link, ".vmdk") ? n - 5 : n);
+		char *next = vr_format("%.*s-%u.vmdk", stem, link, i);
+
+		free(link);
+		link = next;
+	}
+	return link;
+}
+
 /* --- the job -------------------------------------------------------------- */
 
 static int
-fill_part(const struct vr_disk *disk, size_t index, struct vr_product_disk *ret)
+fill_part(const struct vr_product_job *job, const struct vr_disk *disk,
+	  size_t index, struct vr_product_disk *ret)
 {
 	const struct vr_part *part = &disk->parts.items[index];
 	struct vr_product_part *to = &ret->parts[index];
+	char *link;
 
 	to->length = part->length;
-	if (!part->file) {
-		to->link = vr_format("%s-zeros%zu.vmdk", ret->name, index + 1);
-		return to->link ? 0 : vr_fail_memory();
+	if (part->file) {
+		to->off = part->file_off;
+		to->evidence = realpath(part->file->path, NULL);
+		if (!to->evidence)
+			return vr_fail_errno("'%s'", part->file->shown);
+		link = link_name(part->file, ret->name, index);
+	} else {
+		link = vr_format("%s-zeros%zu.vmdk", ret->name, index + 1);
 	}
-	to->off = part->file_off;
-	to->evidence = realpath(part->file->path, NULL);
-	to->link = link_name(part->file, ret->name, index);
-	if (!to->evidence)
-		return vr_fail_errno("'%s'", part->file->shown);
+	to->link = free_link(job, link, to->evidence);
 	return to->link ? 0 : vr_fail_memory();
 }
 
 static int
-fill_disk(const struct vr_disk *disk, struct vr_product_disk *ret)
+fill_disk(const struct vr_product_job *job, const struct vr_disk *disk,
+	  struct vr_product_disk *ret)
 {
 	const struct vr_identity *id = &disk->identity;
 	int r = 0;
@@ -222,7 +188,7 @@ fill_disk(const struct vr_disk *disk, struct vr_product_disk *ret)
 	if (!ret->parts)
 		return vr_fail_memory();
 	for (size_t i = 0; r == 0 && i < disk->parts.count; i++)
-		r = fill_part(disk, i, ret);
+		r = fill_part(job, disk, i, ret);
 	return r;
 }
 
@@ -251,13 +217,13 @@ fill_job(const struct vr_vm *vm, struct vr_product_job *job)
 	if (!job->disks)
 		return vr_fail_memory();
 	job->disk_count = vm->disks.count;
+	/* All disks' names first: no link of one may take another's. */
 	for (size_t i = 0; r == 0 && i < job->disk_count; i++) {
-		char *name = disk_name(job, vm->disks.items[i]);
-
-		job->disks[i].name = name;
-		r = name ? fill_disk(vm->disks.items[i], &job->disks[i])
-			 : vr_fail_memory();
+		job->disks[i].name = disk_name(job, vm->disks.items[i]);
+		r = job->disks[i].name ? 0 : vr_fail_memory();
 	}
+	for (size_t i = 0; r == 0 && i < job->disk_count; i++)
+		r = fill_disk(job, vm->disks.items[i], &job->disks[i]);
 	return r;
 }
 
@@ -274,6 +240,18 @@ check_esxi(const struct vr_product_job *job)
 				       job->disks[i].name,
 				       job->disks[i].part_count);
 	return 0;
+}
+
+/* Made only once nothing can go wrong any more but the writing itself. */
+static int
+make_into(const char *into)
+{
+	vr_cleanup(vr_free_p) char *shown = vr_printable(into ? into : "");
+
+	if (!into || mkdir(into, 0777) == 0 || errno == EEXIST)
+		return 0;
+	return vr_fail_errno("the folder '%s' cannot be made",
+			     shown ? shown : "?");
 }
 
 static int
@@ -307,7 +285,7 @@ vr_vm_recover(const struct vr_vm *vm, const struct vr_recover_options *options,
 	if (!name)
 		return vr_fail_memory();
 	job.esxi = taken.esxi;
-	r = choose_place(vm, &taken, name, &out);
+	r = vr_place_choose(vm, &taken, name, &out);
 	if (r == 0)
 		r = fill_job(vm, &job);
 	if (r == 0)
@@ -315,10 +293,26 @@ vr_vm_recover(const struct vr_vm *vm, const struct vr_recover_options *options,
 	if (r == 0)
 		r = vr_vm_report(vm, &report);
 	job.report = report;
+	if (r == 0 && !taken.out)
+		r = make_into(taken.into);
 	if (r == 0)
 		r = write_products(&job, out, taken.force);
 	job_free(&job);
 	if (r == 0)
 		*ret_folder = vr_steal(out);
+	return r;
+}
+
+int
+vr_vm_product(const struct vr_vm *vm, size_t index, char **ret)
+{
+	struct vr_product_job job = {0};
+	int r = fill_job(vm, &job);
+
+	if (r == 0) {
+		*ret = job.disks[index].name;
+		job.disks[index].name = NULL;
+	}
+	job_free(&job);
 	return r;
 }

@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/vm.h"
+#include "output/stage.h"
 
 /* Datastores are two or three levels deep; what is deeper is no datastore. */
 #define DEPTH_MOST 64
@@ -85,6 +86,9 @@ scan_folder(struct scan *scan, const char *path, unsigned depth)
 		r = vr_folder_open(path, &folder);
 	if (r < 0)
 		return report_failure(scan, path, r);
+	/* An earlier result shows the same disks again, by links. */
+	if (vr_stage_is_result(path))
+		return 0;
 	if (folder->disks.count || folder->findings.count)
 		r = report_vm(scan, path);
 	return r == 0 ? scan_below(scan, folder, depth) : r;

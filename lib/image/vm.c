@@ -177,6 +177,14 @@ name_of_folder(const char *path)
 	return strdup(*base ? base : "vm");
 }
 
+static int
+take_name(struct vr_vm *vm, char *name)
+{
+	vm->name = name;
+	vm->shown_name = name ? vr_printable(name) : NULL;
+	return vm->shown_name ? 0 : vr_fail_memory();
+}
+
 int
 vr_vm_of_folder(struct vr_folder *folder, const struct vr_options *options,
 		struct vr_vm **ret)
@@ -186,8 +194,9 @@ vr_vm_of_folder(struct vr_folder *folder, const struct vr_options *options,
 
 	if (r < 0)
 		return r;
-	vm->name = name_of_folder(folder->path);
-	r = vm->name ? open_disks(vm, options) : vr_fail_memory();
+	r = take_name(vm, name_of_folder(folder->path));
+	if (r == 0)
+		r = open_disks(vm, options);
 	if (r == 0)
 		r = check_not_empty(vm);
 	if (r < 0)
@@ -197,24 +206,40 @@ vr_vm_of_folder(struct vr_folder *folder, const struct vr_options *options,
 }
 
 /* The first bytes of formats that hold a disk, but not as it lies on it. */
+static bool
+is_sparse_container(const char *head)
+{
+	return memcmp(head, "KDMV", 4) == 0 || memcmp(head, "COWD", 4) == 0 ||
+	       memcmp(head, "\xBE\xBA\xFE\xCA\0\0\0\0", 8) == 0;
+}
+
+/* What bears no name of a disk has to look like one: at the least, in size. */
 static int
 check_container(const char *path)
 {
 	vr_cleanup(vr_source_free_p) struct vr_source *source = NULL;
-	uint8_t head[8] = {0};
+	char head[4096] = {0};
+	size_t n;
 	int r = vr_file_open_stat(path, &source, NULL);
 
 	if (r < 0)
-		return r;
-	r = vr_source_read_at(source, head,
-			      (size_t)vr_min(sizeof(head), source->size), 0);
+		return r == VR_E_FORMAT ? VR_E_IO : r;
+	n = (size_t)vr_min(sizeof(head), source->size);
+	r = vr_source_read_at(source, head, n, 0);
 	if (r < 0)
 		return 0;
-	if (memcmp(head, "KDMV", 4) == 0 || memcmp(head, "COWD", 4) == 0 ||
-	    memcmp(head, "\xBE\xBA\xFE\xCA\0\0\0\0", 8) == 0)
+	if (is_sparse_container(head))
 		return vr_fail(VR_E_UNSUPPORTED,
 			       "is a sparse VMDK, whose grains this version "
 			       "does not read; only flat disks so far");
+	if (vr_descriptor_looks_like(head, n))
+		return vr_fail(VR_E_FORMAT,
+			       "is a descriptor, but one that cannot be used: "
+			       "name the flat file itself");
+	if (source->size < VR_MIB)
+		return vr_fail(VR_E_FORMAT,
+			       "is no disk: it has not even a MiB, and its "
+			       "name is not that of a flat file");
 	return 0;
 }
 
@@ -236,6 +261,11 @@ check_lone(const struct vr_folder *folder, const char *path)
 				"missing, or of a kind that this version "
 				"does not read",
 				shown ? shown : "?");
+	if (vr_is_split_piece(name))
+		return vr_fail(VR_E_FORMAT,
+			       "'%s' is one of several pieces of a disk, and "
+			       "another one is missing",
+			       shown ? shown : "?");
 	if (stat(path, &st) == 0 && S_ISREG(st.st_mode) &&
 	    vr_ends_with(name, ".vmdk") && !vr_ends_with(name, "-flat.vmdk") &&
 	    (uint64_t)st.st_size < VR_MIB)
@@ -245,7 +275,7 @@ check_lone(const struct vr_folder *folder, const char *path)
 			       "described is not beside it",
 			       shown ? shown : "?");
 	r = check_container(path);
-	return r == VR_E_UNSUPPORTED
+	return r == VR_E_UNSUPPORTED || r == VR_E_FORMAT
 		       ? vr_context(r, "'%s'", shown ? shown : "?")
 		       : r;
 }
@@ -275,8 +305,9 @@ vm_of_file(const char *path, const struct vr_options *options,
 		if (r < 0)
 			return r;
 	}
-	vm->name = strdup(c->name);
-	r = vm->name ? open_disk(vm, c, options) : vr_fail_memory();
+	r = take_name(vm, strdup(c->name));
+	if (r == 0)
+		r = open_disk(vm, c, options);
 	if (r < 0)
 		return r;
 	*ret = vr_steal(vm);
@@ -315,6 +346,7 @@ vr_vm_free(struct vr_vm *vm)
 	vr_findings_free(&vm->findings);
 	free(vm->name);
 	free(vm->shown);
+	free(vm->shown_name);
 	free(vm->path);
 	free(vm);
 }
@@ -322,7 +354,7 @@ vr_vm_free(struct vr_vm *vm)
 const char *
 vr_vm_name(const struct vr_vm *vm)
 {
-	return vm->shown;
+	return vm->shown_name;
 }
 
 size_t

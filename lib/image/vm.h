@@ -6,7 +6,8 @@
 
 /* The disks of a VM, and the folder that they came from. */
 struct vr_vm {
-	char *name, *shown, *path;
+	char *name, *shown_name; /* raw and printable */
+	char *path, *shown;
 	struct vr_folder *folder;
 	struct {
 		struct vr_disk **items;

@@ -572,8 +572,7 @@ vr_map_effort(const struct vr_map *map)
 }
 
 int
-vr_map_layer(const struct vr_map *map, enum vr_layer layer,
-	     struct vr_map **ret)
+vr_map_layer(const struct vr_map *map, enum vr_layer layer, struct vr_map **ret)
 {
 	vr_cleanup(vr_map_free_p) struct vr_map *one = NULL;
 	struct vr_map_cursor cursor = {0};

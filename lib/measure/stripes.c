@@ -70,7 +70,7 @@ shows_order(struct work *w, uint64_t off, uint64_t n)
 	if (n < VR_BLOCK_LEAST || !vr_inside(off, n, w->source->size))
 		return false;
 	looks = vr_sample_looks(w->source, off, n, &w->m.bytes_read);
-	return looks == VR_LOOKS_ZERO || looks == VR_LOOKS_ORDINARY;
+	return looks >= 0 && !vr_looks_noise((enum vr_looks)looks);
 }
 
 /* Without gaps there is no contrast, and noise has to do. */

@@ -35,7 +35,9 @@ write_disk(struct vr_stage *stage, const struct vr_product_disk *disk)
 	r = vr_descriptor_write(&plan, &text);
 	if (r == 0)
 		r = vr_stage_text(stage, name, text);
-	return r == 0 ? vr_stage_link(stage, link, part->evidence) : r;
+	return r == 0 && !vr_stage_has(stage, link)
+		       ? vr_stage_link(stage, link, part->evidence)
+		       : r;
 }
 
 static int

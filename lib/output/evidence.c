@@ -5,24 +5,7 @@
  * What nobody stored becomes a sparse file of zeros; a ZERO extent would do, but
  * qemu drops those lines without a word.
  */
-#include <string.h>
-
 #include "output/output.h"
-
-static bool
-made_already(const struct vr_product_job *job, size_t disk, size_t part)
-{
-	const char *link = job->disks[disk].parts[part].link;
-
-	for (size_t i = 0; i <= disk; i++)
-		for (size_t j = 0; j < job->disks[i].part_count; j++) {
-			if (i == disk && j == part)
-				return false;
-			if (strcmp(job->disks[i].parts[j].link, link) == 0)
-				return true;
-		}
-	return false;
-}
 
 static int
 write_part(struct vr_stage *stage, const struct vr_product_part *part)
@@ -39,7 +22,7 @@ evidence_write(struct vr_stage *stage, const struct vr_product_job *job)
 
 	for (size_t i = 0; i < job->disk_count; i++)
 		for (size_t j = 0; r == 0 && j < job->disks[i].part_count; j++)
-			if (!made_already(job, i, j))
+			if (!vr_stage_has(stage, job->disks[i].parts[j].link))
 				r = write_part(stage, &job->disks[i].parts[j]);
 	return r;
 }

@@ -10,9 +10,17 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/vector.h"
+#include "io/file.h"
 
 /* What tells a result of ours from somebody's folder. */
-#define MARK "report.json"
+#define MARK	  "report.json"
+#define SCHEMA	  "\"vmdk-rescue-report-"
+#define MARK_MOST ((size_t)256 << 20)
+
+struct name {
+	char *name;
+	bool is_link;
+};
 
 struct vr_stage {
 	char *final_path, *temp_path, *shown;
@@ -20,7 +28,7 @@ struct vr_stage {
 	bool force, committed;
 	/* Products and folders in the order of their making. */
 	struct {
-		char **items;
+		struct name *items;
 		size_t count, room;
 	} names;
 };
@@ -34,11 +42,23 @@ exists_error(const struct vr_stage *stage)
 		       stage->shown);
 }
 
+/* A folder that some other program's report lies in is not ours. */
+bool
+vr_stage_is_result(const char *folder)
+{
+	vr_cleanup(vr_free_p) char *path = vr_format("%s/" MARK, folder);
+	vr_cleanup(vr_free_p) char *text = NULL;
+	struct stat st;
+	size_t n;
+
+	return path && lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	       vr_file_read_small(path, MARK_MOST, &text, &n) == 0 &&
+	       strstr(text, SCHEMA) != NULL;
+}
+
 static int
 check_final(const struct vr_stage *stage)
 {
-	vr_cleanup(vr_free_p) char *mark =
-		vr_format("%s/" MARK, stage->final_path);
 	struct stat st;
 
 	if (lstat(stage->final_path, &st) < 0)
@@ -46,9 +66,7 @@ check_final(const struct vr_stage *stage)
 				       : vr_fail_errno("'%s'", stage->shown);
 	if (!stage->force)
 		return exists_error(stage);
-	if (!mark)
-		return vr_fail_memory();
-	if (!S_ISDIR(st.st_mode) || lstat(mark, &st) < 0)
+	if (!S_ISDIR(st.st_mode) || !vr_stage_is_result(stage->final_path))
 		return vr_fail(VR_E_EXISTS,
 			       "'%s' is not an earlier result of this program, "
 			       "so --force does not replace it",
@@ -110,14 +128,27 @@ vr_stage_open(const char *final_path, bool force, struct vr_stage **ret)
 	return 0;
 }
 
+/* Somebody may have put a copy of a disk in the place of a link to it. */
+static bool
+is_ours(int fd, const struct name *name)
+{
+	struct stat st;
+
+	return fstatat(fd, name->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
+	       S_ISLNK(st.st_mode) == name->is_link;
+}
+
 /* The products of a stage, newest first, so that folders are empty in turn. */
 static void
 remove_names(const struct vr_stage *stage, int fd)
 {
-	for (size_t i = stage->names.count; i-- > 0;)
-		if (unlinkat(fd, stage->names.items[i], 0) < 0 &&
+	for (size_t i = stage->names.count; i-- > 0;) {
+		const struct name *name = &stage->names.items[i];
+
+		if (is_ours(fd, name) && unlinkat(fd, name->name, 0) < 0 &&
 		    (errno == EISDIR || errno == EPERM))
-			unlinkat(fd, stage->names.items[i], AT_REMOVEDIR);
+			unlinkat(fd, name->name, AT_REMOVEDIR);
+	}
 }
 
 void
@@ -132,7 +163,7 @@ vr_stage_free(struct vr_stage *stage)
 	if (stage->fd >= 0)
 		close(stage->fd);
 	for (size_t i = 0; i < stage->names.count; i++)
-		free(stage->names.items[i]);
+		free(stage->names.items[i].name);
 	free(stage->names.items);
 	free(stage->final_path);
 	free(stage->temp_path);
@@ -141,14 +172,14 @@ vr_stage_free(struct vr_stage *stage)
 }
 
 static int
-remember(struct vr_stage *stage, const char *name)
+remember(struct vr_stage *stage, const char *name, bool is_link)
 {
 	char *copy = strdup(name);
 	int r;
 
 	if (!copy)
 		return vr_fail_memory();
-	r = VR_PUSH(&stage->names, copy);
+	r = VR_PUSH(&stage->names, {copy, is_link});
 	if (r < 0)
 		free(copy);
 	return r;
@@ -163,7 +194,7 @@ write_error(const struct vr_stage *stage, const char *name)
 int
 vr_stage_folder(struct vr_stage *stage, const char *name)
 {
-	if (remember(stage, name) < 0)
+	if (remember(stage, name, false) < 0)
 		return VR_E_MEMORY;
 	return mkdirat(stage->fd, name, 0755) < 0 ? write_error(stage, name)
 						  : 0;
@@ -172,10 +203,19 @@ vr_stage_folder(struct vr_stage *stage, const char *name)
 int
 vr_stage_link(struct vr_stage *stage, const char *name, const char *target)
 {
-	if (remember(stage, name) < 0)
+	if (remember(stage, name, true) < 0)
 		return VR_E_MEMORY;
 	return symlinkat(target, stage->fd, name) < 0 ? write_error(stage, name)
 						      : 0;
+}
+
+bool
+vr_stage_has(const struct vr_stage *stage, const char *name)
+{
+	for (size_t i = 0; i < stage->names.count; i++)
+		if (strcmp(stage->names.items[i].name, name) == 0)
+			return true;
+	return false;
 }
 
 int
@@ -183,7 +223,7 @@ vr_stage_create(struct vr_stage *stage, const char *name, FILE **ret)
 {
 	int fd;
 
-	if (remember(stage, name) < 0)
+	if (remember(stage, name, false) < 0)
 		return VR_E_MEMORY;
 	fd = openat(stage->fd, name,
 		    O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);

@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * A gambler begins with one coin and bets a part of what he has on each bit of
+ * the block before it is turned over. The odds are fair, so against ciphertext
+ * he expects to end with one coin, whatever his scheme; that he ends with 2^35
+ * has, by Markov's inequality, a probability of 2^-35 at most. This holds for
+ * every block size exactly, without a limit theorem. Against a Huffman code,
+ * whose words recur at every bit position, he gets rich.
+ *
+ * The scheme: the bits in front (the context) choose one of D accounts, and each
+ * account believes that its bit has a bias drawn from a normal distribution of
+ * variance t. Seen k bits of which d more were ones than zeros, it has multiplied
+ * its coin by at least
+ *
+ *     exp(d^2 t / (2 (1 + k t))) / sqrt(1 + k t)
+ *
+ * (the integral of exp(g d - k g^2 / 2), which a fair bit makes a supermartingale
+ * because cosh g <= exp(g^2 / 2)). The accounts' winnings multiply. With
+ * t = r D / N, N bits in all, the sum of the log2 sqrt(1 + k t) is at most
+ * D/2 log2(1 + r), since the k add up to N and the logarithm is concave. What is
+ * computed is that lower bound: the gambler may have more, never less.
+ *
+ * A small context sees few accounts with many bits each and finds a gross bias;
+ * a large one finds recurring words. Three sizes serve all that was measured.
+ */
+#include "measure/block_bet.h"
+
+#include <string.h>
+
+/* 2^16 / (2 ln 2), rounded down: from nats to 65536ths of a doubling. */
+#define DOUBLING     65536
+#define PER_NAT_HALF 47274
+
+/* A window is the context and the bit that is bet on: its highest. */
+struct bet {
+	unsigned width;
+	uint64_t belief; /* r D */
+	int64_t price;	 /* D/2 log2(1 + r) doublings, rounded up */
+};
+
+/* Descending: a narrower table is folded out of the wider one. */
+static const struct bet bets[VR_BETS] = {
+	{.width = 10, .belief = 256, .price = 9814043}, /* r 1/2, 149.751 */
+	{.width = 8, .belief = 128, .price = 4194304},	/* r 1, 64 */
+	{.width = 6, .belief = 64, .price = 1661954},	/* r 2, 25.360 */
+};
+
+#define WIDEST 10
+#define TALLY  (WIDEST + 1)
+
+/* --- windows ---------------------------------------------------------------- */
+
+static uint32_t
+three_bytes(const uint8_t *p, enum vr_bit_order order)
+{
+	if (order == VR_LOW_BIT_FIRST)
+		return (uint32_t)p[0] | (uint32_t)p[1] << 8 |
+		       (uint32_t)p[2] << 16;
+	return (uint32_t)p[2] | (uint32_t)p[1] << 8 | (uint32_t)p[0] << 16;
+}
+
+/*
+ * One bit wider than needed, at every second bit: half the work, and both of the
+ * windows inside are counted when the table is folded. High bit first, the shift
+ * is that of the window that begins at the seventh bit; its highest bit is the
+ * earliest, so this gambler goes through the block from its end.
+ */
+static void
+tally(const uint8_t *bytes, size_t n, enum vr_bit_order order,
+      uint32_t counts[1 << TALLY])
+{
+	unsigned shift = order == VR_LOW_BIT_FIRST ? 0 : 24 - TALLY - 6;
+	const uint32_t mask = (1 << TALLY) - 1;
+
+	memset(counts, 0, sizeof(*counts) << TALLY);
+	for (size_t i = 0; i < n - 2; i++) {
+		uint32_t bits = three_bytes(bytes + i, order) >> shift;
+
+		counts[bits & mask]++;
+		counts[bits >> 2 & mask]++;
+		counts[bits >> 4 & mask]++;
+		counts[bits >> 6 & mask]++;
+	}
+}
+
+/* Windows at every second bit become narrower ones at every bit. */
+static void
+spread(const uint32_t wide[1 << TALLY], uint32_t counts[1 << WIDEST])
+{
+	const unsigned half = 1 << WIDEST;
+
+	for (unsigned i = 0; i < half; i++)
+		counts[i] = wide[i] + wide[i + half] + wide[2 * i] +
+			    wide[2 * i + 1];
+}
+
+/* Without their highest bit; in place. */
+static void
+narrow(uint32_t *counts, unsigned from, unsigned to)
+{
+	for (; from > to; from--)
+		for (unsigned i = 0; i < 1u << (from - 1); i++)
+			counts[i] += counts[i + (1u << (from - 1))];
+}
+
+/* --- winnings --------------------------------------------------------------- */
+
+/* In 65536ths of a doubling; bits is the sum of all counts, below 2^20. */
+static int64_t
+winnings(const struct bet *bet, const uint32_t *counts, uint64_t bits)
+{
+	const uint32_t accounts = 1u << (bet->width - 1);
+	const uint64_t factor = bet->belief * PER_NAT_HALF;
+	uint64_t won = 0;
+
+	for (uint32_t i = 0; i < accounts; i++) {
+		uint64_t ones = counts[i + accounts], zeros = counts[i];
+		uint64_t d = ones > zeros ? ones - zeros : zeros - ones;
+
+		won += d * d * factor / (bits + bet->belief * (ones + zeros));
+	}
+	return (int64_t)won - bet->price;
+}
+
+/* Rounded down, below zero too. */
+static int64_t
+doublings(int64_t won)
+{
+	return won < 0 ? -((-won + DOUBLING - 1) / DOUBLING) : won / DOUBLING;
+}
+
+void
+vr_bet(const uint8_t *bytes, size_t n, enum vr_bit_order order,
+       int64_t ret_doublings[VR_BETS])
+{
+	uint32_t wide[1 << TALLY], counts[1 << WIDEST];
+	unsigned width = WIDEST;
+
+	n = n < VR_BET_MOST ? n : VR_BET_MOST;
+	tally(bytes, n, order, wide);
+	spread(wide, counts);
+	for (size_t i = 0; i < VR_BETS; i++) {
+		narrow(counts, width, bets[i].width);
+		width = bets[i].width;
+		ret_doublings[i] =
+			doublings(winnings(&bets[i], counts, 8 * (n - 2)));
+	}
+}
