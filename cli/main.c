@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <vmdkrescue.h>
 
 #include "options.h"
 #include "progress.h"
+#include "render.h"
 
 static const struct command *
 find_command(const char *name)
@@ -25,10 +27,11 @@ is_word(const char *given, const char *a, const char *b)
 static enum exit_status
 flush(enum exit_status status)
 {
-	if (fflush(stdout) == 0 && !ferror(stdout))
-		return status;
-	perror("vmdk-rescue: standard output");
-	return EXIT_FAILED;
+	bool arrived = fflush(stdout) == 0 && !ferror(stdout);
+
+	if (!arrived && status != EXIT_FAILED)
+		render_error("standard output: %s", strerror(errno));
+	return arrived ? status : EXIT_FAILED;
 }
 
 int
@@ -39,9 +42,7 @@ main(int argc, char **argv)
 	enum exit_status status;
 
 	if (argc < 2) {
-		fputs("vmdk-rescue: which command? Begin with: vmdk-rescue "
-		      "--help\n",
-		      stderr);
+		render_error("which command? Begin with: vmdk-rescue --help");
 		return EXIT_USAGE;
 	}
 	if (is_word(argv[1], "--help", "-h") ||
@@ -55,10 +56,8 @@ main(int argc, char **argv)
 	}
 	command = find_command(argv[1]);
 	if (!command) {
-		fprintf(stderr,
-			"vmdk-rescue: '%s' is not a command (see "
-			"vmdk-rescue --help)\n",
-			argv[1]);
+		render_error("'%s' is not a command (see vmdk-rescue --help)",
+			     argv[1]);
 		return EXIT_USAGE;
 	}
 	if (!options_parse(command, argc - 1, argv + 1, &options, &status))

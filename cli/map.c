@@ -121,9 +121,9 @@ print_vm(const struct vr_vm *vm, const char *path,
 
 	progress_clear();
 	if (format == FORMAT_DDRESCUE && vr_vm_disks(vm) > 1) {
-		fprintf(stderr,
-			"vmdk-rescue: this folder has %zu disks, and a "
-			"ddrescue map is of one: name a disk's flat file\n",
+		render_error(
+			"this folder has %zu disks, and a ddrescue map is of "
+			"one: name a disk's flat file",
 			vr_vm_disks(vm));
 		return EXIT_USAGE;
 	}
@@ -151,8 +151,7 @@ static enum exit_status
 map_run(const struct options *options)
 {
 	if (options->path_count > 1 && format_of(options) == FORMAT_DDRESCUE) {
-		fprintf(stderr, "vmdk-rescue: a ddrescue map is of one disk: "
-				"name only one\n");
+		render_error("a ddrescue map is of one disk: name only one");
 		return EXIT_USAGE;
 	}
 	return show_each(options, map_path);

@@ -233,9 +233,9 @@ static bool
 usage_error(const struct command *command, const char *what,
 	    const char *argument)
 {
-	fprintf(stderr, "vmdk-rescue: %s%s%s%s (see vmdk-rescue %s --help)\n",
-		what, argument ? " '" : "", argument ? argument : "",
-		argument ? "'" : "", command->name);
+	render_error("%s%s%s%s (see vmdk-rescue %s --help)", what,
+		     argument ? " '" : "", argument ? argument : "",
+		     argument ? "'" : "", command->name);
 	return false;
 }
 

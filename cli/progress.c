@@ -46,6 +46,8 @@ progress_catch_signals(void)
 
 	/* A second one kills: the work may hang in a dying disk. */
 	action.sa_flags = (int)SA_RESETHAND;
+	/* A file above a limit is a failed write with its sentence, no death. */
+	signal(SIGXFSZ, SIG_IGN);
 	for (size_t i = 0; i < sizeof(signals) / sizeof(*signals); i++)
 		sigaction(signals[i], &action, NULL);
 }

@@ -11,6 +11,56 @@
 #define COLUMNS_MOST  160
 
 static bool
+is_plain(const char *s)
+{
+	/* What vr_printable() leaves alone, apart from backslashes. */
+	char *shown = vr_printable(s);
+	bool same = shown && strcmp(shown, s) == 0;
+
+	free(shown);
+	return same;
+}
+
+static void
+print_plain(FILE *to, const char *s)
+{
+	char *shown;
+
+	if (is_plain(s)) {
+		fputs(s, to);
+		return;
+	}
+	/* Backslashes were doubled already where a name was quoted. */
+	for (const char *slash; (slash = strchr(s, '\\')); s = slash + 1) {
+		char *part = strndup(s, (size_t)(slash - s));
+
+		shown = part ? vr_printable(part) : NULL;
+		fprintf(to, "%s\\", shown ? shown : "?");
+		free(shown);
+		free(part);
+	}
+	shown = vr_printable(s);
+	fputs(shown ? shown : "?", to);
+	free(shown);
+}
+
+void
+render_error(const char *format, ...)
+{
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	if (vasprintf(&text, format, args) < 0)
+		text = NULL;
+	va_end(args);
+	fputs("vmdk-rescue: ", stderr);
+	print_plain(stderr, text ? text : "out of memory");
+	fputc('\n', stderr);
+	free(text);
+}
+
+static bool
 wants_colour(FILE *to)
 {
 	const char *no = getenv("NO_COLOR");

@@ -5,6 +5,13 @@
 #include <stdio.h>
 #include <vmdkrescue.h>
 
+/*
+ * "vmdk-rescue: " and a sentence on standard error, on one line whatever it
+ * quotes: control bytes and bytes that are no UTF-8 become \xNN.
+ */
+void render_error(const char *format, ...)
+	__attribute__((format(printf, 1, 2)));
+
 /* Colours are for terminals, and for those who do not set NO_COLOR. */
 enum colour { PLAIN, BOLD, GREEN, YELLOW, RED };
 

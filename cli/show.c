@@ -212,7 +212,7 @@ show_failure(const char *path, const struct options *options,
 	char *shown = vr_printable(path);
 
 	progress_clear();
-	fprintf(stderr, "vmdk-rescue: %s\n", sentence);
+	render_error("%s", sentence);
 	if (options->json)
 		show_error_json(shown ? shown : "?", sentence);
 	free(shown);

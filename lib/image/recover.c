@@ -104,25 +104,31 @@ link_name(const struct vr_hostfile *file, const char *disk, size_t index)
 			  : vr_format("%s-f%03zu.vmdk", disk, index + 1);
 }
 
-/* Is the name that of another file already? The same file may share it. */
+/* The same file may share a name, and only the same file. */
+static bool
+part_takes(const struct vr_product_part *part, const char *link,
+	   const char *evidence)
+{
+	if (!part->link || strcasecmp(part->link, link) != 0)
+		return false;
+	return !evidence || !part->evidence ||
+	       strcmp(part->evidence, evidence) != 0 ||
+	       strcmp(part->link, link) != 0;
+}
+
 static bool
 link_taken(const struct vr_product_job *job, const char *link,
 	   const char *evidence)
 {
-	for (size_t i = 0; i < job->disk_count; i++)
-		for (size_t j = 0; j < job->disks[i].part_count; j++) {
-			const struct vr_product_part *part =
-				&job->disks[i].parts[j];
+	for (size_t i = 0; i < job->disk_count; i++) {
+		const struct vr_product_disk *disk = &job->disks[i];
 
-			if (part->link && strcasecmp(part->link, link) == 0 &&
-			    (!evidence || !part->evidence ||
-			     strcmp(part->evidence, evidence) != 0 ||
-			     strcmp(part->link, link) != 0))
+		if (is_product_name(link, disk->name))
+			return true;
+		for (size_t j = 0; j < disk->part_count; j++)
+			if (part_takes(&disk->parts[j], link, evidence))
 				return true;
-			if (job->disks[i].name &&
-			    is_product_name(link, job->disks[i].name))
-				return true;
-		}
+	}
 	return false;
 }
 

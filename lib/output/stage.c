@@ -25,7 +25,7 @@ struct name {
 struct vr_stage {
 	char *final_path, *temp_path, *shown;
 	int fd;
-	bool force, committed;
+	bool force, made, committed;
 	/* Products and folders in the order of their making. */
 	struct {
 		struct name *items;
@@ -80,6 +80,7 @@ make_temp(struct vr_stage *stage)
 	if (!mkdtemp(stage->temp_path))
 		return vr_fail_errno("a folder beside '%s' cannot be made",
 				     stage->shown);
+	stage->made = true;
 	stage->fd = open(stage->temp_path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (stage->fd < 0)
 		return vr_fail_errno("'%s'", stage->shown);
@@ -156,10 +157,10 @@ vr_stage_free(struct vr_stage *stage)
 {
 	if (!stage)
 		return;
-	if (stage->fd >= 0 && !stage->committed) {
+	if (stage->fd >= 0 && !stage->committed)
 		remove_names(stage, stage->fd);
+	if (stage->made && !stage->committed)
 		rmdir(stage->temp_path);
-	}
 	if (stage->fd >= 0)
 		close(stage->fd);
 	for (size_t i = 0; i < stage->names.count; i++)
