@@ -95,8 +95,11 @@ is_noise(struct finder *f, uint64_t off)
 {
 	uint8_t sector[VR_SECTOR];
 
-	return vr_source_read_at(f->file, sector, sizeof(sector), off) == 0 &&
-	       vr_block_looks(sector, sizeof(sector)) == VR_LOOKS_RANDOM;
+	if (vr_source_read_at(f->file, sector, sizeof(sector), off) < 0) {
+		f->c.tail_unreadable = true;
+		return false;
+	}
+	return vr_looks_noise(vr_block_looks(sector, sizeof(sector)));
 }
 
 /* Whatever the capacity was, what was appended to it is noise to the end. */
@@ -108,7 +111,7 @@ measure_tail(struct finder *f)
 	f->tail = size % VR_SECTOR;
 	while (f->tail <= TRAILERS_MOST && size - f->tail >= VR_SECTOR) {
 		if (!is_noise(f, size - f->tail - VR_SECTOR)) {
-			f->tail_is_sharp = true;
+			f->tail_is_sharp = !f->c.tail_unreadable;
 			return;
 		}
 		f->tail += VR_SECTOR;

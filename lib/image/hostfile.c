@@ -137,8 +137,15 @@ note_measure(const struct vr_hostfile *f, struct vr_findings *findings)
 	const struct vr_measure *m = &f->diagnosis.measure;
 	int r = 0;
 
-	if (!f->diagnosis.chosen)
-		return 0;
+	if (f->capacity.tail_unreadable)
+		r = vr_findings_add(
+			findings, VR_LOSS, "unreadable",
+			"The end of '%s' cannot be read: the storage fails. "
+			"Copy the file with GNU ddrescue first and work on the "
+			"copy.",
+			f->shown);
+	if (r < 0 || !f->diagnosis.chosen)
+		return r;
 	if (f->diagnosis.sidecar_refuted)
 		r = vr_findings_add(
 			findings, VR_WARNING, "args-refuted",
@@ -284,7 +291,7 @@ diagnose(struct vr_hostfile *f, const struct vr_options *options)
 	if (r == 0)
 		r = vr_map_new(f->capacity.bytes, &f->map);
 	if (r == 0)
-		r = vr_diagnose(slice, &c, f->capacity.trailers > 0,
+		r = vr_diagnose(slice, &c, f->capacity.trailers,
 				options->verify == VR_VERIFY_FULL ? &full
 								  : NULL,
 				f->map, &f->diagnosis);

@@ -27,6 +27,8 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
+
 /* 2^16 / (2 ln 2), rounded down: from nats to 65536ths of a doubling. */
 #define DOUBLING     65536
 #define PER_NAT_HALF 47274
@@ -52,33 +54,37 @@ static const struct bet bets[VR_BETS] = {
 
 /* --- windows ---------------------------------------------------------------- */
 
-static uint32_t
-three_bytes(const uint8_t *p, enum vr_bit_order order)
+/* Eight bytes of which four are new to each round; their first bit is lowest. */
+#define NEW_BYTES 4
+#define OLD_BYTES 4
+
+/* How many bits are bet on in n bytes. */
+static uint64_t
+bits_of(size_t n)
 {
-	if (order == VR_LOW_BIT_FIRST)
-		return (uint32_t)p[0] | (uint32_t)p[1] << 8 |
-		       (uint32_t)p[2] << 16;
-	return (uint32_t)p[2] | (uint32_t)p[1] << 8 | (uint32_t)p[0] << 16;
+	return (n - OLD_BYTES) / NEW_BYTES * NEW_BYTES * 8;
 }
 
 /*
- * Two wide windows a byte in place of eight narrow ones: counting is what takes
- * the time. High bit first, the shift is that of the window at the fifth bit; its
- * highest bit is the earliest, so this gambler goes through the block backwards.
+ * Wide windows at every fourth bit in place of narrow ones at every bit: counting
+ * is what takes the time. High bit first, a window's highest bit is the earliest,
+ * so this gambler goes through the block backwards.
  */
 static void
 tally(const uint8_t *bytes, size_t n, enum vr_bit_order order,
       uint32_t counts[1 << TALLY])
 {
-	unsigned shift = order == VR_LOW_BIT_FIRST ? 0 : 24 - TALLY - STEP;
 	const uint32_t mask = (1 << TALLY) - 1;
 
 	memset(counts, 0, sizeof(*counts) << TALLY);
-	for (size_t i = 0; i < n - 2; i++) {
-		uint32_t bits = three_bytes(bytes + i, order) >> shift;
+	for (size_t i = 0; i + NEW_BYTES + OLD_BYTES <= n; i += NEW_BYTES) {
+		uint64_t bits = vr_load_le64(bytes + i);
 
-		counts[bits & mask]++;
-		counts[bits >> STEP & mask]++;
+		if (order == VR_HIGH_BIT_FIRST)
+			bits = __builtin_bswap64(bits) >>
+			       (64 - 8 * NEW_BYTES + STEP - TALLY);
+		for (unsigned shift = 0; shift < 8 * NEW_BYTES; shift += STEP)
+			counts[bits >> shift & mask]++;
 	}
 }
 
@@ -158,6 +164,6 @@ vr_bet(const uint8_t *bytes, size_t n, enum vr_bit_order order,
 		narrow(counts, width, bets[i].width);
 		width = bets[i].width;
 		ret_doublings[i] =
-			doublings(winnings(&bets[i], counts, 8 * (n - 2)));
+			doublings(winnings(&bets[i], counts, bits_of(n)));
 	}
 }

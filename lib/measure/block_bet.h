@@ -22,7 +22,7 @@
 enum vr_bit_order { VR_LOW_BIT_FIRST, VR_HIGH_BIT_FIRST };
 #define VR_BIT_ORDERS 2
 
-/* n at least 3. */
+/* n at least 8. */
 void vr_bet(const uint8_t *bytes, size_t n, enum vr_bit_order order,
 	    int64_t ret_doublings[VR_BETS]);
 

@@ -99,6 +99,15 @@ COUNT(const uint8_t *bytes, size_t n, struct vr_block_counts *ret)
 	store(counts, ret);
 }
 
+#undef GLUE_
+#undef GLUE
+#undef lanes
+#undef signed_lanes
+#undef words
+#undef sum
+#undef step
+#undef step_pairs
+#undef rounds
 #undef LANES
 #undef COUNT
 #undef TARGET

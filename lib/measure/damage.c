@@ -16,7 +16,7 @@ struct trial {
 	struct vr_source *source;
 	const struct vr_profile_case *c;
 	struct vr_map *map;
-	bool completed;
+	unsigned runs; /* that came to their end */
 	struct vr_diagnosis *d;
 };
 
@@ -143,8 +143,8 @@ condition_of(const struct trial *t, const struct vr_hypothesis *h,
 	if (m->decided && m->end == 0 && first_is_clear(m))
 		return VR_CONDITION_LOCKED;
 	if (!m->decided)
-		return whole || t->completed ? h->condition
-					     : VR_CONDITION_UNDECIDED;
+		return whole || t->runs > 0 ? h->condition
+					    : VR_CONDITION_UNDECIDED;
 	if (m->bound == VR_NO_BOUND)
 		return VR_CONDITION_INTERRUPTED;
 	if (whole && m->end < t->c->length)
@@ -170,40 +170,100 @@ is_pattern(const struct vr_measure *m)
 	       m->contradictions * 10 <= m->encrypted;
 }
 
+/* Where the run that was found leaves room for another one to show. */
+static struct vr_measure_how
+beside_the_chosen(const struct trial *t, uint64_t chunk)
+{
+	const struct vr_hypothesis *later = &t->d->hypothesis;
+	uint64_t gap = later->period - later->chunk;
+
+	/*
+	 * Where the gap is no longer than a stripe, both sides of one are noise
+	 * of the later run: order is looked for one gap further away.
+	 */
+	return (struct vr_measure_how){
+		.neighbour = gap == chunk ? later->chunk : 0,
+		.skip_chunk = later->chunk,
+		.skip_period = later->period,
+		.skip_end = t->d->measure.end,
+	};
+}
+
 /*
- * Stripes of an earlier run count where the later one left gaps. Both sides of
- * such a stripe may be noise of the later run, so order is looked for one gap
- * further away.
+ * Few stripes in the right places are doubt, more are proof. Where noise hides
+ * all, a second key behind the file is reason enough for doubt.
  */
+static int
+lay_earlier(struct trial *t, const struct vr_hypothesis *h,
+	    const struct vr_measure *m)
+{
+	uint64_t end = vr_max(m->end, m->clear_end);
+
+	if (!m->decided && t->runs > 1)
+		return add_stripes(t->map, VR_LAYER_MEASURED, VR_SUSPECT, h, 0,
+				   vr_hypothesis_end(h));
+	if (m->encrypted == 0 || m->contradictions * 10 > m->encrypted)
+		return 0;
+	if (m->encrypted < PATTERN_LEAST)
+		return add_stripes(t->map, VR_LAYER_MEASURED, VR_SUSPECT, h, 0,
+				   end);
+	t->d->has_earlier = true;
+	t->d->earlier = *h;
+	t->d->earlier_encrypted = m->encrypted;
+	if (t->d->condition == VR_CONDITION_WAVE_2 ||
+	    t->d->condition == VR_CONDITION_WAVE_1)
+		t->d->condition = VR_CONDITION_BOTH;
+	return add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0,
+			   m->end);
+}
+
+/* What the chosen run hit must not be covered by the other's doubt. */
+static int
+lay_chosen_again(struct trial *t)
+{
+	const struct vr_diagnosis *d = t->d;
+
+	if (!d->measure.decided)
+		return 0;
+	return add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED,
+			   &d->hypothesis, 0, d->measure.end);
+}
+
 static int
 try_earlier(struct trial *t, const struct vr_hypothesis *h)
 {
-	const struct vr_hypothesis *later = &t->d->hypothesis;
-	struct vr_measure_how how = {
-		.neighbour = later->period - later->chunk == h->chunk
-				     ? later->chunk
-				     : 0,
-		.skip_chunk = later->chunk,
-		.skip_period = later->period,
-	};
+	const struct vr_measure_how how = beside_the_chosen(t, h->chunk);
 	struct vr_measure m;
 	int r;
 
 	r = measure(t, h, &how, &m);
-	if (r < 0)
-		return r;
-	if (m.encrypted >= PATTERN_LEAST && is_pattern(&m)) {
-		t->d->has_earlier = true;
-		t->d->earlier = *h;
-		t->d->earlier_encrypted = m.encrypted;
-		if (t->d->condition == VR_CONDITION_WAVE_2 ||
-		    t->d->condition == VR_CONDITION_WAVE_1)
-			t->d->condition = VR_CONDITION_BOTH;
-		r = add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0,
-				m.end);
+	if (r == 0) {
+		r = lay_earlier(t, h, &m);
+		vr_measure_free(&m);
 	}
-	vr_measure_free(&m);
 	return r;
+}
+
+/*
+ * Another run of any period, between the stripes of the chosen one and behind
+ * its end: thin disks grow between two runs, and so does the period.
+ */
+static int
+search_gaps(struct trial *t)
+{
+	const struct vr_measure_how how = beside_the_chosen(t, VR_MIB);
+	enum vr_inferred inferred;
+	struct vr_hypothesis h;
+	int r;
+
+	if (t->d->has_earlier || t->d->hypothesis.chunk != VR_MIB ||
+	    t->d->hypothesis.period == VR_MIB)
+		return 0;
+	r = vr_infer(t->source, &how, &h, &inferred, &t->d->bytes_read);
+	if (r < 0 || inferred != VR_INFERRED_STRIPES)
+		return r;
+	h.profile = t->d->hypothesis.profile;
+	return try_earlier(t, &h);
 }
 
 static int
@@ -215,7 +275,10 @@ try_earlier_runs(struct trial *t, const struct vr_hypotheses *all)
 		if (all->items[i].earlier && !t->d->has_earlier &&
 		    t->d->condition != VR_CONDITION_LOCKED)
 			r = try_earlier(t, &all->items[i]);
-	return r;
+	if (r == 0 && t->d->condition != VR_CONDITION_LOCKED &&
+	    t->d->measure.decided)
+		r = search_gaps(t);
+	return r == 0 ? lay_chosen_again(t) : r;
 }
 
 /* --- without a sidecar --------------------------------------------------- */
@@ -277,7 +340,7 @@ try_alternative(struct trial *t, const struct vr_hypothesis *h)
 		return r;
 	if (is_pattern(&m) && !first_is_clear(&m))
 		take(t, h, &m,
-		     m.bound != VR_NO_BOUND || t->completed
+		     m.bound != VR_NO_BOUND || t->runs > 0
 			     ? h->condition
 			     : VR_CONDITION_INTERRUPTED);
 	vr_measure_free(&m);
@@ -294,7 +357,9 @@ try_first_wave_below(struct trial *t, const struct vr_hypotheses *all)
 		if (all->items[i].condition == VR_CONDITION_WAVE_1 &&
 		    t->d->condition == VR_CONDITION_WAVE_2)
 			r = try_earlier(t, &all->items[i]);
-	return r;
+	if (r == 0)
+		r = search_gaps(t);
+	return r == 0 ? lay_chosen_again(t) : r;
 }
 
 static int
@@ -302,6 +367,7 @@ lay_place(struct trial *t, uint64_t off, uint64_t n, int looks)
 {
 	t->d->looked++;
 	t->d->noisy += looks == VR_LOOKS_RANDOM;
+	t->d->failed += looks == VR_E_IO;
 	if (looks == VR_E_IO)
 		return vr_map_add_range(t->map, VR_LAYER_MEASURED,
 					VR_UNREADABLE, off, n);
@@ -349,12 +415,14 @@ conclude_without_pattern(struct trial *t)
 
 	if (r < 0)
 		return r;
-	if (!head_is_noise)
+	if (t->d->looked && t->d->failed == t->d->looked)
+		t->d->condition = VR_CONDITION_UNREADABLE;
+	else if (!head_is_noise)
 		t->d->condition = t->d->looked ? VR_CONDITION_UNTOUCHED
 					       : VR_CONDITION_UNDECIDED;
 	else if (t->d->noisy < t->d->looked)
 		t->d->condition = VR_CONDITION_FOREIGN;
-	else if (t->c->length < WHOLE_BELOW)
+	else if (t->c->length < WHOLE_BELOW && t->runs > 0)
 		t->d->condition = VR_CONDITION_WHOLE;
 	else
 		t->d->condition = VR_CONDITION_UNDECIDED;
@@ -378,25 +446,40 @@ condition_of_inferred(const struct trial *t, const struct vr_hypothesis *h,
 		return VR_CONDITION_WAVE_2;
 	if (stripes >= 100 && stripes <= 150)
 		return VR_CONDITION_WAVE_1;
-	return t->completed ? VR_CONDITION_STRIPED : VR_CONDITION_INTERRUPTED;
+	return t->runs > 0 ? VR_CONDITION_STRIPED : VR_CONDITION_INTERRUPTED;
+}
+
+static const struct vr_hypothesis *
+same_pattern(const struct vr_hypotheses *all, const struct vr_hypothesis *h)
+{
+	for (size_t i = 0; i < all->count; i++)
+		if (all->items[i].chunk == h->chunk &&
+		    all->items[i].period == h->period)
+			return &all->items[i];
+	return NULL;
 }
 
 static int
-take_inferred(struct trial *t, struct vr_hypothesis *h)
+take_inferred(struct trial *t, const struct vr_hypotheses *all,
+	      struct vr_hypothesis *h)
 {
+	const struct vr_hypothesis *rule = same_pattern(all, h);
 	const struct vr_measure_how how = {0};
+	enum vr_condition condition;
 	struct vr_measure m;
-	int r = measure(t, h, &how, &m);
+	int r;
 
+	/* A rule that gives the same numbers has names for the bounds, too. */
+	if (rule)
+		return try_alternative(t, rule);
+	r = measure(t, h, &how, &m);
 	if (r < 0)
 		return r;
-	if (is_pattern(&m)) {
-		enum vr_condition condition = condition_of_inferred(t, h, &m);
-
-		if (condition != VR_CONDITION_FOREIGN)
-			h->profile = "esxiargs";
+	condition = condition_of_inferred(t, h, &m);
+	if (condition != VR_CONDITION_FOREIGN)
+		h->profile = "esxiargs";
+	if (is_pattern(&m))
 		take(t, h, &m, condition);
-	}
 	vr_measure_free(&m);
 	return 0;
 }
@@ -408,14 +491,12 @@ take_inferred(struct trial *t, struct vr_hypothesis *h)
 static int
 note_head(struct trial *t, const struct vr_hypothesis *h)
 {
-	t->d->hypothesis = *h;
-	t->d->has_head = true;
 	return vr_map_add_range(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED,
 				h->first, h->chunk);
 }
 
 static int
-infer(struct trial *t)
+infer(struct trial *t, const struct vr_hypotheses *all)
 {
 	const struct vr_measure_how how = {0};
 	enum vr_inferred inferred;
@@ -425,20 +506,26 @@ infer(struct trial *t)
 	r = vr_infer(t->source, &how, &h, &inferred, &t->d->bytes_read);
 	if (r < 0 || inferred == VR_INFERRED_NOTHING)
 		return r;
-	return inferred == VR_INFERRED_STRIPES ? take_inferred(t, &h)
-					       : note_head(t, &h);
+	if (inferred == VR_INFERRED_STRIPES)
+		return take_inferred(t, all, &h);
+	t->d->has_head = true;
+	t->d->hypothesis = h;
+	return 0;
 }
 
-/* The rules that a size suggests first, then no rule at all. */
+/*
+ * The bytes first, then the rules that a size suggests: a rule's stripes may all
+ * be hit and yet be only every second one of those that there are.
+ */
 static int
 search(struct trial *t, const struct vr_hypotheses *all)
 {
-	int r = 0;
+	int r = infer(t, all);
 
 	for (size_t i = 0; r == 0 && i < all->count && !t->d->chosen; i++)
 		r = try_alternative(t, &all->items[i]);
-	if (r == 0 && !t->d->chosen)
-		r = infer(t);
+	if (r == 0 && !t->d->chosen && t->d->has_head)
+		r = note_head(t, &t->d->hypothesis);
 	if (r < 0 || !t->d->chosen)
 		return r;
 
@@ -471,8 +558,8 @@ diagnose_without_sidecar(struct trial *t)
 static bool
 is_doubtful(const struct vr_measure *m)
 {
-	if (m->bound == VR_NO_BOUND && m->hit_end > 0 &&
-	    m->hit_end <= PATTERN_LEAST)
+	if (m->hit_end > 0 && m->hit_end <= PATTERN_LEAST &&
+	    m->hit_end < m->stripes)
 		return true;
 	return m->contradictions >= PATTERN_LEAST &&
 	       m->contradictions * 2 > m->encrypted;
@@ -494,7 +581,12 @@ replace_refuted(struct trial *t, const struct vr_hypothesis *h)
 		*t->d = kept;
 		return r;
 	}
+	/* What it did before it broke off lies on top of the other pattern. */
+	r = add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED, h, 0,
+			kept.measure.end);
 	vr_measure_free(&kept.measure);
+	if (r < 0)
+		return r;
 	t->d->predicted = false;
 	t->d->sidecar_refuted = true;
 	t->d->refuted = *h;
@@ -538,7 +630,7 @@ look_at_all(struct trial *t, const struct vr_full_how *how)
 
 int
 vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
-	    bool completed, const struct vr_full_how *full, struct vr_map *map,
+	    unsigned runs, const struct vr_full_how *full, struct vr_map *map,
 	    struct vr_diagnosis *ret)
 {
 	struct vr_diagnosis d = {0};
@@ -547,7 +639,7 @@ vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
 		.source = source,
 		.c = c,
 		.map = map,
-		.completed = completed,
+		.runs = runs,
 		.d = &d,
 	};
 	int r;

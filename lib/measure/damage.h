@@ -32,18 +32,18 @@ struct vr_diagnosis {
 	/* With nothing chosen: noise up to an edge, and which; */
 	bool has_head;
 	/* and noise among so many places looked at. */
-	size_t looked, noisy;
+	size_t looked, noisy, failed;
 };
 
 /*
  * source holds the file up to c->length. map is of that length and is added to.
- * completed: a trailer stands behind, so that a run came to its end. full: look
+ * runs: how many keys stand behind it, so many runs came to an end. full: look
  * at every byte, or NULL for what it takes to decide.
  * VR_E_CANCELLED and trouble with memory are the only errors; bytes that cannot
  * be read are damage. Free with vr_diagnosis_free().
  */
 int vr_diagnose(struct vr_source *source, const struct vr_profile_case *c,
-		bool completed, const struct vr_full_how *full,
+		unsigned runs, const struct vr_full_how *full,
 		struct vr_map *map, struct vr_diagnosis *ret);
 void vr_diagnosis_free(struct vr_diagnosis *d);
 

@@ -63,6 +63,17 @@ piece_end(const struct pass *p, uint64_t off, uint64_t stop, bool *in_stripe)
 	return vr_min(vr_min(change, stop), off - off % PIECE + PIECE);
 }
 
+/*
+ * A run that broke off a few sectors into a stripe leaves noise that a whole
+ * piece hides: the first sector of a stripe is asked by itself.
+ */
+static bool
+begins_with_noise(const struct pass *p, const uint8_t *bytes, uint64_t off)
+{
+	return (off - p->run.first) % p->run.stride == 0 &&
+	       vr_looks_noise(vr_block_looks(bytes, VR_BLOCK_LEAST));
+}
+
 /* Too short a piece says nothing, and then nothing is noted. */
 static void
 look_at_bytes(struct pass *p, const uint8_t *bytes, uint64_t off, uint64_t n)
@@ -72,14 +83,18 @@ look_at_bytes(struct pass *p, const uint8_t *bytes, uint64_t off, uint64_t n)
 
 	while (off < stop) {
 		uint64_t end = piece_end(p, off, stop, &in_stripe);
+		const uint8_t *piece = bytes + (off - start);
 		size_t length = (size_t)(end - off);
+		bool noise;
 
-		if (length >= VR_BLOCK_LEAST)
+		if (length >= VR_BLOCK_LEAST) {
+			noise = vr_looks_noise(vr_block_looks(piece, length));
 			note(p, off, length, in_stripe,
-			     vr_block_looks(bytes + (off - start), length) ==
-					     VR_LOOKS_RANDOM
-				     ? SAW_NOISE
-				     : SAW_ORDER);
+			     noise ? SAW_NOISE : SAW_ORDER);
+			if (!noise && in_stripe && p->h &&
+			    begins_with_noise(p, piece, off))
+				note(p, off, length, true, SAW_NOISE);
+		}
 		off = end;
 	}
 }

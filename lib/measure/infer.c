@@ -18,9 +18,8 @@
 #define GALLOP_FROM (64 * 1024)
 #define MULTIPLES   8
 #define MILLION	    1000000
-/* Beyond this share of the file, and these bytes, the search gives up. */
-#define SHARE  64
-#define BUDGET (UINT64_C(64) << 20)
+/* After so much reading in all, a search gives up: some 10 GiB of probes. */
+#define BUDGET (UINT64_C(48) << 20)
 /* A period longer than this part of the file leaves too few stripes. */
 #define STRIPES_LEAST 8
 
@@ -28,7 +27,6 @@ struct search {
 	struct vr_source *source;
 	const struct vr_measure_how *how;
 	uint64_t *bytes_read;
-	uint64_t spent_before;
 	uint64_t chunk, period;
 	bool sharp; /* order follows the first run of noise */
 };
@@ -127,8 +125,7 @@ find_chunk(struct search *s)
 static bool
 within_budget(const struct search *s)
 {
-	return *s->bytes_read - s->spent_before <
-	       s->source->size / SHARE + BUDGET;
+	return *s->bytes_read < BUDGET;
 }
 
 static int
@@ -171,23 +168,27 @@ candidate_at(struct search *s, uint64_t off, uint64_t *ret_period)
 	return 0;
 }
 
-/* Over a hole at once; else half a chunk, so that no stripe is stepped over. */
+/*
+ * Over a hole at once; else by a chunk: no stripe of that length fits between.
+ */
 static uint64_t
 next_place(const struct search *s, uint64_t off)
 {
-	uint64_t step = vr_max(s->chunk / 2, PROBE);
+	uint64_t step = vr_max(s->chunk, PROBE), hole;
 	struct vr_extent extent;
 
-	if (vr_source_next(s->source, off, &extent) == 0 &&
-	    (extent.flags & VR_EXTENT_HOLE) && extent.length > step)
-		return off + extent.length;
-	return off + step;
+	if (vr_source_next(s->source, off, &extent) < 0 ||
+	    !(extent.flags & VR_EXTENT_HOLE))
+		return off + step;
+	/* Onto the grid again, so that edges are met where they are likely. */
+	hole = vr_round_down(extent.length, step);
+	return off + vr_max(hole, step);
 }
 
 static bool
 is_covered(const struct search *s, uint64_t off)
 {
-	return s->how->skip_period &&
+	return s->how->skip_period && off < s->how->skip_end &&
 	       off % s->how->skip_period < s->how->skip_chunk;
 }
 
@@ -246,7 +247,6 @@ vr_infer(struct vr_source *source, const struct vr_measure_how *how,
 		.source = source,
 		.how = how,
 		.bytes_read = bytes_read,
-		.spent_before = *bytes_read,
 	};
 	int r = 0;
 

@@ -158,10 +158,10 @@ static bool
 is_covered(const struct work *w, uint64_t stripe)
 {
 	const struct vr_measure_how *how = w->how;
+	uint64_t start = vr_hypothesis_stripe(w->h, stripe);
 
-	return how->skip_period &&
-	       vr_hypothesis_stripe(w->h, stripe) % how->skip_period <
-		       how->skip_chunk;
+	return how->skip_period && start < how->skip_end &&
+	       start % how->skip_period < how->skip_chunk;
 }
 
 static int

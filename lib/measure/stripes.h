@@ -63,11 +63,11 @@ struct vr_measure {
 /*
  * neighbour is how far from a stripe's edges order is looked for: 0 is right at
  * the edge; in the gaps of another run the next gap's distance. A stripe that
- * skip (of skip_period, from 0) covers anyway is not looked at; 0: none is.
+ * skip (of skip_period, from 0 to skip_end) covers anyway is not looked at.
  */
 struct vr_measure_how {
 	uint64_t neighbour;
-	uint64_t skip_chunk, skip_period;
+	uint64_t skip_chunk, skip_period, skip_end;
 };
 
 /* Free the measure with vr_measure_free(). */

@@ -136,45 +136,6 @@ hit_bytes(uint64_t period, uint64_t chunk, uint64_t end)
 	return end / period * chunk + vr_min(end % period, chunk);
 }
 
-/* --- blocks --------------------------------------------------------------- */
-
-static void
-test_noise_is_never_called_ordinary(void **state)
-{
-	static const size_t sizes[] = {512, 1024, 4096, 16384, 65536};
-	uint8_t *block = malloc(65536);
-	struct dice dice = {1};
-
-	(void)state;
-	for (size_t s = 0; s < ITEMS(sizes); s++)
-		for (unsigned round = 0; round < 2000; round++) {
-			for (size_t i = 0; i < sizes[s]; i += 8) {
-				uint64_t eight = roll(&dice);
-
-				memcpy(block + i, &eight, 8);
-			}
-			assert_int_equal(vr_block_looks(block, sizes[s]),
-					 VR_LOOKS_RANDOM);
-		}
-	free(block);
-}
-
-static void
-test_order_is_never_called_noise(void **state)
-{
-	uint8_t block[16384] = {0};
-
-	(void)state;
-	assert_int_equal(vr_block_looks(block, sizeof(block)), VR_LOOKS_ZERO);
-	block[16383] = 1;
-	assert_int_equal(vr_block_looks(block, sizeof(block)),
-			 VR_LOOKS_ORDINARY);
-	for (size_t i = 0; i < sizeof(block); i++)
-		block[i] = "mostly text, as in a log\n"[i % 25];
-	assert_int_equal(vr_block_looks(block, sizeof(block)),
-			 VR_LOOKS_ORDINARY);
-}
-
 /* --- with .args ----------------------------------------------------------- */
 
 static void
@@ -592,8 +553,6 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_noise_is_never_called_ordinary),
-		cmocka_unit_test(test_order_is_never_called_noise),
 		cmocka_unit_test(test_both_waves_thick),
 		cmocka_unit_test(test_interrupted_everywhere),
 		cmocka_unit_test(test_interrupted_inside_a_stripe),
