@@ -70,10 +70,11 @@ disk_name(const struct vr_product_job *job, const struct vr_disk *disk)
 	char *name = safe_name(disk->name, NAME_MOST);
 
 	for (unsigned i = 2; name && name_taken(job, name); i++) {
-		char *next = vr_format("%.*s-%u", NAME_MOST - 8, name, i);
+		vr_cleanup(vr_free_p) char *stem =
+			cut_name(name, NAME_MOST - 8);
 
 		free(name);
-		name = next;
+		name = stem ? vr_format("%s-%u", stem, i) : NULL;
 	}
 	return name;
 }

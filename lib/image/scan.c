@@ -37,10 +37,19 @@ is_folder(const struct vr_folder *folder, const char *name, char **ret_path)
 	return *ret_path && lstat(*ret_path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int scan_folder(struct scan *scan, const char *path, unsigned depth);
+static int scan_folder(struct scan *scan, const char *path, unsigned depth,
+		       bool within_result);
+
+/* Of the folders in a result only this one is the result's own. */
+static bool
+is_part_of_result(const char *path)
+{
+	return strcmp(vr_base_name(path), "esxi") == 0;
+}
 
 static int
-scan_below(struct scan *scan, const struct vr_folder *folder, unsigned depth)
+scan_below(struct scan *scan, const struct vr_folder *folder, unsigned depth,
+	   bool is_result)
 {
 	int r = 0;
 
@@ -48,7 +57,8 @@ scan_below(struct scan *scan, const struct vr_folder *folder, unsigned depth)
 		vr_cleanup(vr_free_p) char *path = NULL;
 
 		if (is_folder(folder, folder->names.items[i], &path))
-			r = scan_folder(scan, path, depth + 1);
+			r = scan_folder(scan, path, depth + 1,
+					is_result && is_part_of_result(path));
 		else if (!path)
 			r = vr_fail_memory();
 	}
@@ -72,9 +82,11 @@ report_vm(struct scan *scan, const char *path)
 }
 
 static int
-scan_folder(struct scan *scan, const char *path, unsigned depth)
+scan_folder(struct scan *scan, const char *path, unsigned depth,
+	    bool within_result)
 {
 	vr_cleanup(vr_folder_free_p) struct vr_folder *folder = NULL;
+	bool is_result = false;
 	int r = vr_check_cancel();
 
 	if (r < 0)
@@ -87,11 +99,11 @@ scan_folder(struct scan *scan, const char *path, unsigned depth)
 	if (r < 0)
 		return report_failure(scan, path, r);
 	/* An earlier result shows the same disks again, by links. */
-	if (vr_stage_is_result(path))
-		return 0;
-	if (folder->disks.count || folder->findings.count)
+	is_result = vr_stage_is_result(path);
+	if (folder->disks.count ||
+	    (folder->findings.count && !is_result && !within_result))
 		r = report_vm(scan, path);
-	return r == 0 ? scan_below(scan, folder, depth) : r;
+	return r == 0 ? scan_below(scan, folder, depth, is_result) : r;
 }
 
 int
@@ -105,7 +117,7 @@ vr_scan(const char *path, const struct vr_options *options, vr_scan_found found,
 
 	vr_options_take(options, &scan.options);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return scan_folder(&scan, path, 0);
+		return scan_folder(&scan, path, 0, false);
 	r = vr_vm_open(path, &scan.options, &vm);
 	return r < 0 ? report_failure(&scan, path, r) : found(data, path, vm);
 }

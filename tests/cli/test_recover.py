@@ -220,7 +220,8 @@ class Victim(Recover):
                  info["format-specific"]["data"]["create-type"]),
                 ("vmdk", capacity, kind))
         for argv, said in ((["vmdkinfo", path], b"%d bytes" % capacity),
-                           (["7zz", "l", path], b"%d" % capacity)):
+                           # Else it looks for an archive in the disk.
+                           (["7zz", "l", "-tvmdk", path], b"%d" % capacity)):
             if shutil.which(argv[0]):
                 done = subprocess.run(argv, stdout=subprocess.PIPE,
                                       stderr=subprocess.STDOUT)
@@ -448,6 +449,11 @@ class Extents(Recover):
                 self.assertIsNone(unlike(assemble(path), now))
                 if not NO_QEMU:
                     self.assertIsNone(unlike(self.by_qemu(path), now))
+                if shutil.which("7zz"):
+                    done = subprocess.run(
+                        ["7zz", "e", "-so", "-tvmdk", path], check=True,
+                        stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+                    self.assertIsNone(unlike(done.stdout, now))
 
     def by_qemu(self, path):
         raw = self.at("raw")
