@@ -97,6 +97,7 @@ is_noise(struct finder *f, uint64_t off)
 
 	if (vr_source_read_at(f->file, sector, sizeof(sector), off) < 0) {
 		f->c.tail_unreadable = true;
+		f->c.unreadable_off = off;
 		return false;
 	}
 	return vr_looks_noise(vr_block_looks(sector, sizeof(sector)));

@@ -22,9 +22,10 @@ struct vr_clue {
 struct vr_capacity {
 	uint64_t bytes;
 	bool sure;
-	uint64_t trailer_bytes; /* what stands behind it in the file */
-	bool tail_unreadable;	/* the last sectors, on failing storage */
-	unsigned trailers;	/* completed runs that would make it up */
+	uint64_t trailer_bytes;	 /* what stands behind it in the file */
+	uint64_t unreadable_off; /* the sector that failed */
+	bool tail_unreadable;	 /* the last sectors, on failing storage */
+	unsigned trailers;	 /* completed runs that would make it up */
 	struct {
 		struct vr_clue *items;
 		size_t count, room;

@@ -295,6 +295,9 @@ diagnose(struct vr_hostfile *f, const struct vr_options *options)
 				options->verify == VR_VERIFY_FULL ? &full
 								  : NULL,
 				f->map, &f->diagnosis);
+	if (r == 0 && f->capacity.tail_unreadable)
+		r = vr_map_add_range(f->map, VR_LAYER_MEASURED, VR_UNREADABLE,
+				     f->capacity.unreadable_off, VR_SECTOR);
 	return r == 0 ? vr_annotate_open(slice, f->map, &f->data) : r;
 }
 

@@ -223,10 +223,13 @@ lay_chosen_again(struct trial *t)
 {
 	const struct vr_diagnosis *d = t->d;
 
+	int r;
+
 	if (!d->measure.decided)
 		return 0;
-	return add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED,
-			   &d->hypothesis, 0, d->measure.end);
+	r = add_stripes(t->map, VR_LAYER_MEASURED, VR_ENCRYPTED, &d->hypothesis,
+			0, d->measure.end);
+	return r == 0 ? lay_exceptions(t->map, &d->hypothesis, &d->measure) : r;
 }
 
 static int

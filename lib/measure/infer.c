@@ -28,7 +28,8 @@ struct search {
 	const struct vr_measure_how *how;
 	uint64_t *bytes_read;
 	uint64_t chunk, period;
-	bool sharp; /* order follows the first run of noise */
+	bool failed; /* the last probe, on failing storage */
+	bool sharp;  /* order follows the first run of noise */
 };
 
 static int
@@ -37,10 +38,11 @@ probe(struct search *s, uint64_t off, bool *ret_noise)
 	uint64_t n = vr_min(PROBE, s->source->size - off);
 	int looks;
 
-	*ret_noise = false;
+	*ret_noise = s->failed = false;
 	if (n < VR_BLOCK_LEAST)
 		return 0;
 	looks = vr_sample_looks(s->source, off, n, s->bytes_read);
+	s->failed = looks == VR_E_IO;
 	*ret_noise = looks == VR_LOOKS_RANDOM;
 	return looks < 0 && looks != VR_E_IO ? looks : 0;
 }
@@ -140,6 +142,8 @@ holds_for_multiples(struct search *s, uint64_t period, bool *ret)
 		if (!vr_mul(k, period, &off) || off >= s->source->size)
 			break;
 		r = probe(s, off, &noise);
+		/* What cannot be read refutes nothing. */
+		noise = noise || s->failed;
 	}
 	*ret = noise;
 	return r;
