@@ -20,14 +20,17 @@ is_noise(const uint8_t *bytes, size_t n)
 	       vr_block_looks(bytes, n) == VR_LOOKS_RANDOM;
 }
 
-/* The first fine block of order in a coarse one that is not noise as a whole. */
+/*
+ * The first fine block of order in a coarse one that is not noise as a whole, or
+ * n: compressed data shows in 4 KiB what it may hide in each sector.
+ */
 static size_t
 first_order(const uint8_t *bytes, size_t n)
 {
 	for (size_t at = 0; at < n; at += FINE)
 		if (!is_noise(bytes + at, vr_min(FINE, n - at)))
 			return at;
-	return 0;
+	return n;
 }
 
 int
@@ -47,7 +50,8 @@ vr_edge_find(struct vr_source *source, uint64_t start, uint64_t end,
 		if (is_noise(block, n))
 			continue;
 		at = first_order(block, n);
-		edge.noise_end = off + at;
+		/* Order that no sector shows by itself: all of it is in doubt. */
+		edge.noise_end = at < n ? off + at : off;
 		edge.order_from = off + vr_min(at + FINE, n);
 		break;
 	}

@@ -7,8 +7,8 @@
 /*
  * Where noise that begins at start ends, within [start, end): everything below
  * noise_end looks encrypted, and from order_from on there is order, as far as
- * the first block of it. Between the two, at most a block of 512 bytes, lies the
- * edge. Without order both are end.
+ * the first block of it. Between the two, a block of 512 bytes or, where
+ * compressed data follows, of 4 KiB, lies the edge. Without order both are end.
  */
 struct vr_edge {
 	uint64_t noise_end, order_from;

@@ -454,7 +454,9 @@ edge_inside(struct work *w, uint64_t start, uint64_t end)
 	if (r < 0)
 		return r == VR_E_IO ? 0 : r;
 	m->bytes_read += edge.bytes_read;
-	if (edge.noise_end > start) {
+	/* Not from the first sector on order: some of it may be ciphertext. */
+	if (edge.noise_end > start ||
+	    edge.order_from > start + VR_BLOCK_LEAST) {
 		m->end = edge.noise_end;
 		m->clear_end = edge.order_from;
 	}

@@ -8,9 +8,11 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "io/mem.h"
 #include "io/source.h"
 #include "measure/block.h"
 #include "measure/damage.h"
+#include "measure/edge.h"
 
 enum content { ZEROS, TEXT, NOISE };
 
@@ -134,6 +136,36 @@ static uint64_t
 hit_bytes(uint64_t period, uint64_t chunk, uint64_t end)
 {
 	return end / period * chunk + vr_min(end % period, chunk);
+}
+
+/* --- edges ---------------------------------------------------------------- */
+
+/*
+ * Bytes that are nearly even: a sector of them passes as noise, 4 KiB do not.
+ * What an edge into such data leaves in doubt must not be called order.
+ */
+static void
+test_edge_into_near_noise(void **state)
+{
+	uint8_t bytes[16384];
+	struct dice dice = {5};
+
+	(void)state;
+	for (unsigned cut = 0; cut <= 8192; cut += 512) {
+		struct vr_source *source;
+		struct vr_edge edge;
+
+		for (size_t i = 0; i < sizeof(bytes); i++)
+			bytes[i] = (uint8_t)(roll(&dice) >> 32);
+		for (size_t i = cut; i < sizeof(bytes); i++)
+			if (bytes[i] < 68 && bytes[i] % 2)
+				bytes[i] = (uint8_t)(bytes[i] - 1);
+		assert_ok(vr_mem_open(bytes, sizeof(bytes), &source));
+		assert_ok(vr_edge_find(source, 0, sizeof(bytes), &edge));
+		assert_true(edge.order_from >= cut);
+		assert_true(edge.noise_end <= edge.order_from);
+		vr_source_free(source);
+	}
 }
 
 /* --- with .args ----------------------------------------------------------- */
@@ -553,6 +585,7 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_edge_into_near_noise),
 		cmocka_unit_test(test_both_waves_thick),
 		cmocka_unit_test(test_interrupted_everywhere),
 		cmocka_unit_test(test_interrupted_inside_a_stripe),
