@@ -151,6 +151,18 @@ check(const struct evidence *e, const char *out, bool may_be_made)
 }
 
 /*
+ * Somebody else's evidence, too: a folder with disks that was not named. What
+ * cannot be listed is left to the failure of writing there.
+ */
+static bool
+holds_disks(const char *path)
+{
+	vr_cleanup(vr_folder_free_p) struct vr_folder *folder = NULL;
+
+	return vr_folder_open(path, &folder) == 0 && folder->disks.count > 0;
+}
+
+/*
  * Beside the user, unless the user stands in evidence: then beside the folder
  * that the evidence lies in.
  */
@@ -161,13 +173,14 @@ default_parent(const struct evidence *e, char **ret)
 
 	if (!parent)
 		return vr_fail_errno("the current folder");
-	if (!is_evidence(e, parent)) {
+	if (!is_evidence(e, parent) && !holds_disks(parent)) {
 		*ret = strdup(".");
 		return *ret ? 0 : vr_fail_memory();
 	}
 	free(parent);
 	parent = strdup(e->folders.items[0]);
-	while (parent && strcmp(parent, "/") != 0 && is_evidence(e, parent)) {
+	while (parent && strcmp(parent, "/") != 0 &&
+	       (is_evidence(e, parent) || holds_disks(parent))) {
 		char *up = vr_folder_name(parent);
 
 		free(parent);

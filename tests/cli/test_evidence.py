@@ -272,6 +272,8 @@ class Places(support.Scratch):
     CHOSEN = (
         ("ds/a", ".", "a"), ("ds/a/sub", "../web01-flat.vmdk", "web01"),
         ("ds/a", ". ../b", "a b"), ("ds/b", "../a .", "a b"),
+        # standing in the folder of a VM that was not named
+        ("ds/a", "../b", "b"),
         ("ds/a", "../../results/web01-flat.vmdk --args 1,1,2097152",
          "web01"),
     )
