@@ -113,15 +113,37 @@ lay_measurement(struct vr_map *map, const struct vr_hypothesis *h,
 
 /* --- choosing ----------------------------------------------------------- */
 
+/*
+ * Where stripes between the last that was hit and the first that is clear cannot
+ * vote, a bound among them is no more likely than any other end, unless a side
+ * file names it and a key behind the file says that the run came to it.
+ */
+static void
+doubt_end_in_noise(const struct trial *t, const struct vr_hypothesis *h,
+		   struct vr_measure *m)
+{
+	uint64_t clear = vr_min(vr_hypothesis_stripe(h, m->clear_from),
+				vr_hypothesis_end(h));
+
+	if (!m->decided || m->bound == VR_NO_BOUND ||
+	    m->hit_end >= m->clear_from || m->clear_end >= clear ||
+	    (t->runs > 0 && t->c->args))
+		return;
+	m->clear_end = clear;
+	m->ambiguous = true;
+}
+
 static int
 measure(struct trial *t, const struct vr_hypothesis *h,
 	const struct vr_measure_how *how, struct vr_measure *ret)
 {
 	int r = vr_measure_stripes(t->source, h, how, ret);
 
-	if (r == 0)
-		t->d->bytes_read += ret->bytes_read;
-	return r;
+	if (r < 0)
+		return r;
+	t->d->bytes_read += ret->bytes_read;
+	doubt_end_in_noise(t, h, ret);
+	return 0;
 }
 
 static bool

@@ -368,6 +368,18 @@ class Noise(Disks):
         self.safe([thick_twice(length, (1, 2), "random")
                    for length in (40 * GIB, 100 * GIB, 500 * MIB)])
 
+    def test_end_in_noise(self):
+        """Archives in the guest hide where the run ended.  A bound that lies
+        among them is one possible end of many."""
+        args = attack.args_text(18989 * 1024, 1)
+        killed = case("no trailer", 40 * GIB, support.runs_of_attack(
+            40 * GIB, args, "eof", stop_after=156), args, trailer=0,
+            noise=[(10453 * MIB, 18882 * MIB)])
+        args = attack.args_text(1759 * 1024, 2)
+        thin = case("thin, no .args", 16970 * MIB, support.runs_of_attack(
+            16970 * MIB, args), None, noise=[(288 * MIB, 8485 * MIB)])
+        self.safe([killed, thin])
+
     def test_nothing_is_proved(self):
         """The rule is all there is, and the report says so."""
         def check(c, status, disk, doc):
