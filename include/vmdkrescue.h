@@ -38,6 +38,7 @@ enum vr_error {
 	VR_E_EXISTS = -9,      /* there already */
 	VR_E_FULL = -10,       /* no space left, or over quota */
 	VR_E_CANCELLED = -11, /* vr_cancel() or the progress callback said so */
+	VR_E_CHANGED = -12,   /* the evidence became shorter under our hands */
 };
 
 /*
@@ -97,6 +98,31 @@ VR_API int vr_source_read_at(struct vr_source *source, void *buf, size_t n,
 /* The extent that contains off (below the size), from off on; length > 0. */
 VR_API int vr_source_next(struct vr_source *source, uint64_t off,
 			  struct vr_extent *ret);
+
+/* What a damaged range reads as. */
+enum vr_damaged {
+	VR_DAMAGED_ZERO,  /* zeros; sectors that fail to read do so, too */
+	VR_DAMAGED_ERROR, /* a read that touches a lost byte is VR_E_IO */
+	VR_DAMAGED_RAW,	  /* the bytes as they are found: ciphertext */
+};
+#define VR_DAMAGEDS 3
+
+/*
+ * lower as somebody is to see it. Holds a reference to lower. Extents stay
+ * DAMAGED, and are ZERO besides where they read as zeros. What is only SUSPECT
+ * reads as it is found. Evidence that was cut off since it was opened is
+ * VR_E_CHANGED under every policy: zeros would hide it.
+ */
+VR_API int vr_view_open(struct vr_source *lower, enum vr_damaged damaged,
+			struct vr_source **ret);
+
+/*
+ * Bytes that failed to read so far though no map had called them damaged, and
+ * that VR_DAMAGED_ZERO answered with zeros; read twice, counted twice. Above 0
+ * *ret_first (may be NULL) is the lowest offset of them.
+ */
+VR_API uint64_t vr_view_unread(const struct vr_source *view,
+			       uint64_t *ret_first);
 
 /* --- damage maps -------------------------------------------------------- */
 

@@ -38,7 +38,7 @@ file_read_at(struct vr_source *s, void *buf, size_t n, uint64_t off)
 			return vr_fail_errno(
 				"reading %zu bytes at offset %" PRIu64, n, off);
 		if (got == 0)
-			return vr_fail(VR_E_IO,
+			return vr_fail(VR_E_CHANGED,
 				       "the file became shorter while it was "
 				       "read: nothing at offset %" PRIu64,
 				       off);
