@@ -381,6 +381,133 @@ VR_API struct vr_source *vr_disk_source(const struct vr_disk *disk);
 /* The report of all disks as JSON, schema vmdk-rescue-report-1; free() it. */
 VR_API int vr_vm_report(const struct vr_vm *vm, char **ret);
 
+/* --- guests -------------------------------------------------------------- */
+
+/* What a volume's bounds rest on. */
+enum vr_slot {
+	VR_SLOT_DISK,
+	VR_SLOT_PARTITION, /* a partition table says so */
+	VR_SLOT_FOUND,	   /* no table does, but the bytes themselves do */
+	VR_SLOT_LOGICAL,   /* made of others: LVM, software RAID */
+};
+
+/* How strong evidence is. */
+enum vr_score {
+	VR_SCORE_NONE,
+	VR_SCORE_MAGIC,	 /* the signature, and little else */
+	VR_SCORE_FIELDS, /* fields that agree with each other and the place */
+	VR_SCORE_CHECKSUM, /* a checksum, or two structures that name each other */
+};
+
+/* How far a repair may be trusted. */
+enum vr_risk {
+	VR_RISK_EXACT,	 /* a copy that checks itself: the original bytes */
+	VR_RISK_REBUILT, /* put together from evidence that agrees */
+	VR_RISK_GUESSED, /* likely, not shown: look before you rely on it */
+};
+
+/* When to read whole disks for signatures of volumes. */
+enum vr_scan_when {
+	VR_SCAN_GAPS, /* where quick looks leave gaps */
+	VR_SCAN_NEVER,
+	VR_SCAN_ALWAYS,
+};
+
+VR_API const char *vr_slot_name(enum vr_slot slot);
+VR_API const char *vr_score_name(enum vr_score score);
+VR_API const char *vr_risk_name(enum vr_risk risk);
+
+/* A volume: a disk, or what lies on one. Texts belong to the guest. */
+struct vr_volume_info {
+	size_t size;	  /* sizeof(struct vr_volume_info) */
+	const char *name; /* "disk1-p2", "vg0-root": the same in every run */
+	enum vr_slot slot;
+	size_t parent; /* index of the disk it lies on; SIZE_MAX: none */
+	unsigned disk; /* index in the VM */
+	unsigned number;
+	uint64_t start, length; /* on that disk; start 0 for logical volumes */
+	const char *how;	/* the evidence for its bounds */
+	enum vr_score score;	/* and its strength */
+	bool missing;		/* part of it lies on disks that are not here */
+
+	/* Of the partition table, NULL or false where there is none. */
+	const char *table; /* of a disk: "gpt", "mbr" */
+	const char *entry_type, *entry_meaning, *entry_label, *entry_uuid;
+	bool boot;
+
+	/* What is in it; NULL where nothing is known. */
+	const char *type, *label, *uuid;
+	const char *structure; /* what told so, */
+	uint64_t evidence;     /* and where in the volume that lies */
+	enum vr_score type_score;
+	const char *rival; /* another type with as good a claim */
+	bool opens;	   /* its first structure is sound, after the repairs */
+	bool opened;	   /* and was before them */
+	const char *mount_type, *mount_options;
+
+	uint64_t bytes[VR_DAMAGES];
+	/* Of the file system's own structures; 0 of 0 where that is not known. */
+	uint64_t metadata_bytes, metadata_lost;
+};
+
+/* One repair: what is put back, on what evidence, at what risk. */
+struct vr_step_info {
+	size_t size; /* sizeof(struct vr_step_info) */
+	const char *repair, *what, *evidence;
+	enum vr_risk risk;
+	size_t volume; /* index */
+	size_t patches;
+	uint64_t bytes;
+};
+
+struct vr_patch_info {
+	size_t size;   /* sizeof(struct vr_patch_info) */
+	unsigned disk; /* index in the VM */
+	uint64_t off;  /* on the disk */
+	size_t length;
+	const uint8_t *bytes;
+	size_t step; /* index */
+};
+
+struct vr_guest_options {
+	size_t size; /* sizeof(struct vr_guest_options) */
+	enum vr_scan_when scan;
+	unsigned threads;    /* of a scan; 0: one a processor */
+	bool no_repairs;     /* volumes as they are */
+	bool count_metadata; /* fill metadata_bytes and metadata_lost */
+	vr_progress progress;
+	void *progress_data;
+};
+
+/*
+ * What lies on the disks of a VM, and what would give it its structures back.
+ * Repairs are patches laid over the evidence, which stays as it is. The VM must
+ * outlive the guest; options may be NULL.
+ */
+struct vr_guest;
+VR_API int vr_guest_open(const struct vr_vm *vm,
+			 const struct vr_guest_options *options,
+			 struct vr_guest **ret);
+VR_API void vr_guest_free(struct vr_guest *guest);
+
+VR_API size_t vr_guest_volumes(const struct vr_guest *guest);
+VR_API void vr_guest_volume(const struct vr_guest *guest, size_t index,
+			    struct vr_volume_info *ret);
+/* A volume's bytes, repaired, damage in the extents' flags; of the guest. */
+VR_API struct vr_source *vr_guest_source(const struct vr_guest *guest,
+					 size_t index);
+
+VR_API size_t vr_guest_steps(const struct vr_guest *guest);
+VR_API void vr_guest_step(const struct vr_guest *guest, size_t index,
+			  struct vr_step_info *ret);
+/* By disk and offset; none overlaps another. */
+VR_API size_t vr_guest_patches(const struct vr_guest *guest);
+VR_API void vr_guest_patch(const struct vr_guest *guest, size_t index,
+			   struct vr_patch_info *ret);
+VR_API size_t vr_guest_findings(const struct vr_guest *guest);
+VR_API void vr_guest_finding(const struct vr_guest *guest, size_t index,
+			     struct vr_finding *ret);
+
 /* --- recovery ------------------------------------------------------------ */
 
 struct vr_recover_options {

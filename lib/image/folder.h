@@ -5,7 +5,7 @@
 #include "base/cleanup.h"
 #include "format/descriptor.h"
 #include "format/vmx.h"
-#include "image/findings.h"
+#include "base/findings.h"
 
 /*
  * A VM's folder as it was found: its names, the descriptors and configurations

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "image/capacity.h"
-#include "image/findings.h"
+#include "base/findings.h"
 #include "measure/damage.h"
 
 /*

@@ -18,8 +18,9 @@ ARROWS = {
     "measure": "profile map io base",
     "format": "io base",
     "guest": "format map io base",
-    "output": "guest format measure profile map io base",
-    "image": "output guest format measure profile map io base",
+    "repair": "guest format map io base",
+    "output": "repair guest format measure profile map io base",
+    "image": "output repair guest format measure profile map io base",
 }
 
 # Made by the build out of the rows of a layer.

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#ifndef VR_IMAGE_FINDINGS_H
-#define VR_IMAGE_FINDINGS_H
+#ifndef VR_BASE_FINDINGS_H
+#define VR_BASE_FINDINGS_H
 
 #include <vmdkrescue.h>
 

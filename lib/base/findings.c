@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
-#include "image/findings.h"
+#include "base/findings.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VR_GUEST_FIND_H
+#define VR_GUEST_FIND_H
+
+#include "guest/tree.h"
+
+/* Volumes of a disk whose table is gone, from what they say of themselves. */
+struct vr_found {
+	struct vr_bid bid; /* start in the disk */
+	uint64_t length;   /* what the bid tells, or as far as the next one */
+	const char *rival;
+	unsigned supports; /* bids that agree on type and start */
+};
+
+/* Ascending by start, none overlapping another. */
+struct vr_finds {
+	struct vr_found *items;
+	size_t count, room;
+	bool scanned;
+};
+
+struct vr_find_how {
+	enum vr_scan_when when;
+	unsigned threads;
+	vr_progress progress;
+	void *progress_data;
+};
+
+int vr_find_volumes(struct vr_source *disk, const struct vr_find_how *how,
+		    struct vr_finds *ret);
+void vr_finds_free(struct vr_finds *finds);
+
+#endif

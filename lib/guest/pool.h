@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VR_GUEST_POOL_H
+#define VR_GUEST_POOL_H
+
+#include "guest/layout.h"
+#include "guest/prober.h"
+
+/*
+ * Volumes that are made of others: a pool is a row that takes the members that
+ * were found on all disks of the VM, and says what they add up to.
+ */
+struct vr_member {
+	size_t node; /* of the tree */
+	const struct vr_bid *bid;
+	struct vr_source *source; /* the member's bytes from its start on */
+	const struct vr_layout *layout; /* the same, down to the disks */
+};
+
+/* A volume of the pool. Owns its fields. */
+struct vr_logical {
+	char *pool, *name; /* "vg0", "root" */
+	char uuid[VR_UUID_ROOM];
+	enum vr_score score;
+	char *how; /* "LVM text number 7 on disk 2" */
+	struct vr_layout layout;
+	bool missing; /* some of it lies on members that are not here */
+};
+
+/* A stretch of a disk that the pool knows as its own, though nothing bid. */
+struct vr_claim {
+	uint32_t disk;
+	struct vr_bid bid;
+};
+
+struct vr_pool_job {
+	const struct vr_member *members;
+	size_t member_count;
+	struct vr_source *const *disks;
+	/* No table and nothing found on it: may be a member that lost its head. */
+	const bool *disk_is_bare;
+	size_t disk_count;
+	bool scan; /* may read whole disks to find what it needs */
+
+	struct {
+		struct vr_logical *items;
+		size_t count, room;
+	} volumes;
+	struct {
+		struct vr_claim *items;
+		size_t count, room;
+	} claims;
+	struct vr_findings *findings;
+};
+
+struct vr_pool_row {
+	const char *name;
+	int (*assemble)(struct vr_pool_job *job);
+};
+
+const struct vr_pool_row *vr_pool_row(size_t index);
+void vr_pool_job_free(struct vr_pool_job *job);
+
+#endif

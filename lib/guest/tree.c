@@ -1,0 +1,460 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * From disks to volumes. A table that checks itself is believed; without one the
+ * bytes are asked where volumes usually begin, each volume that is found says
+ * where the next one may begin, and what still is not explained is scanned.
+ */
+#include "guest/tree.h"
+
+#include <inttypes.h>
+#include <string.h>
+
+#include "base/cancel.h"
+#include "base/checked.h"
+#include "base/error.h"
+#include "base/text.h"
+#include "base/vector.h"
+#include "guest/find.h"
+#include "io/cache.h"
+
+#define CACHE_BYTES ((size_t)8 << 20)
+
+struct builder {
+	struct vr_tree *tree;
+	const struct vr_tree_how *how;
+	bool *bare;
+};
+
+/* --- nodes ---------------------------------------------------------------- */
+
+static void
+free_node(struct vr_node *n)
+{
+	vr_source_free(n->source);
+	vr_layout_free(&n->layout);
+	vr_table_free(n->table);
+	free(n->name);
+	free(n->how);
+	free(n->pool);
+}
+
+/* Takes the node's fields over, even on failure. */
+static int
+push_node(struct vr_tree *tree, struct vr_node *node)
+{
+	int r = 0;
+
+	if (!node->name || !node->how)
+		r = vr_fail_memory();
+	if (r == 0)
+		r = vr_layout_open(&node->layout, tree->disks, tree->disk_count,
+				   &node->source);
+	if (r == 0)
+		r = VR_PUSH(&tree->nodes, *node);
+	if (r < 0)
+		free_node(node);
+	return r;
+}
+
+static void
+take_content(struct vr_node *node, const struct vr_bids *bids, uint64_t start)
+{
+	const struct vr_bid *best = vr_bids_best(bids, start);
+
+	if (!best)
+		return;
+	node->content = *best;
+	node->content.start = 0;
+	node->content.evidence = best->evidence - vr_min(best->evidence, start);
+	for (size_t i = 0; i < bids->count; i++) {
+		const struct vr_bid *bid = &bids->items[i];
+
+		if (bid->start == start && bid->score == best->score &&
+		    strcmp(bid->type, best->type) != 0)
+			node->rival = bid->type;
+	}
+}
+
+/* What lies at the beginning of a stretch of a disk. */
+static int
+look_into(struct builder *b, struct vr_node *node)
+{
+	struct vr_bids bids = {0};
+	int r = vr_probe_all(b->tree->disks[node->disk], node->start,
+			     node->start + node->length, &bids);
+
+	if (r == 0)
+		take_content(node, &bids, node->start);
+	vr_bids_free(&bids);
+	return r;
+}
+
+static int
+lay_on_disk(struct vr_node *node)
+{
+	const struct vr_place place = {node->disk, node->start};
+
+	return node->length ? vr_layout_append(&node->layout, node->length,
+					       &place, 1, 0)
+			    : 0;
+}
+
+/* --- disks ---------------------------------------------------------------- */
+
+static int
+add_disk(struct builder *b, uint32_t disk, size_t *ret_node)
+{
+	struct vr_node node = {
+		.slot = VR_SLOT_DISK,
+		.parent = VR_NO_NODE,
+		.disk = disk,
+		.length = b->tree->disks[disk]->size,
+		.name = vr_format("disk%" PRIu32, disk + 1),
+		.how = strdup("the disk's capacity"),
+		.score = VR_SCORE_CHECKSUM,
+	};
+	int r = lay_on_disk(&node);
+
+	if (r == 0)
+		r = vr_table_read(b->tree->disks[disk], &node.table);
+	if (r < 0) {
+		free_node(&node);
+		return r;
+	}
+	*ret_node = b->tree->nodes.count;
+	return push_node(b->tree, &node);
+}
+
+static int
+tell_outside(struct builder *b, const struct vr_partition *p, uint32_t disk)
+{
+	return vr_findings_add(
+		&b->tree->findings, VR_WARNING, "partition-outside",
+		"Partition %u of disk %" PRIu32 " (%" PRIu64
+		" bytes at byte %" PRIu64
+		") reaches behind the disk's end; what lies there is missing.",
+		p->number, disk + 1, p->length, p->start);
+}
+
+static int
+add_partition(struct builder *b, size_t parent, const struct vr_partition *p)
+{
+	uint32_t disk = b->tree->nodes.items[parent].disk;
+	const struct vr_table *table = b->tree->nodes.items[parent].table;
+	uint64_t size = b->tree->disks[disk]->size;
+	struct vr_node node = {
+		.slot = VR_SLOT_PARTITION,
+		.parent = parent,
+		.disk = disk,
+		.start = p->start,
+		.number = p->number,
+		.name = vr_format("disk%" PRIu32 "-p%u", disk + 1, p->number),
+		.how = strdup(table->structure),
+		.score = table->score,
+		.entry = p,
+	};
+	int r = 0;
+
+	if (p->start >= size || !vr_inside(p->start, p->length, size))
+		r = tell_outside(b, p, disk);
+	node.length = p->start < size ? vr_min(p->length, size - p->start) : 0;
+	if (r == 0 && node.length > 0)
+		r = lay_on_disk(&node);
+	if (r == 0 && node.length > 0)
+		r = look_into(b, &node);
+	if (r < 0 || node.length == 0) {
+		free_node(&node);
+		return r;
+	}
+	return push_node(b->tree, &node);
+}
+
+static int
+add_partitions(struct builder *b, size_t disk_node)
+{
+	const struct vr_table *table = b->tree->nodes.items[disk_node].table;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < table->partitions.count; i++)
+		r = add_partition(b, disk_node, &table->partitions.items[i]);
+	for (size_t i = 0; r == 0 && i < table->oddities.count; i++)
+		r = vr_findings_add(&b->tree->findings, VR_WARNING, "table-odd",
+				    "%s", table->oddities.items[i]);
+	return r;
+}
+
+/* --- disks without a table ------------------------------------------------ */
+
+static char *
+how_of(const struct vr_bid *bid)
+{
+	return vr_format("%s %s at byte %" PRIu64, bid->type, bid->structure,
+			 bid->evidence);
+}
+
+static int
+add_found(struct builder *b, size_t parent, const struct vr_found *found,
+	  unsigned number)
+{
+	uint32_t disk = b->tree->nodes.items[parent].disk;
+	struct vr_node node = {
+		.slot = VR_SLOT_FOUND,
+		.parent = parent,
+		.disk = disk,
+		.start = found->bid.start,
+		.length = found->length,
+		.number = number,
+		.name = vr_format("disk%" PRIu32 "-v%u", disk + 1, number),
+		.how = how_of(&found->bid),
+		.score = found->bid.score,
+		.content = found->bid,
+		.rival = found->rival,
+	};
+	int r = lay_on_disk(&node);
+
+	node.content.start = 0;
+	node.content.evidence -= vr_min(node.content.evidence, node.start);
+	if (r < 0) {
+		free_node(&node);
+		return r;
+	}
+	return push_node(b->tree, &node);
+}
+
+/* A volume that begins with the disk is the disk's own content. */
+static void
+take_whole_disk(struct vr_node *node, const struct vr_found *found)
+{
+	node->content = found->bid;
+	node->rival = found->rival;
+}
+
+static int
+add_without_table(struct builder *b, size_t disk_node)
+{
+	struct vr_node *node = &b->tree->nodes.items[disk_node];
+	const struct vr_find_how how = {
+		.when = b->how->scan,
+		.threads = b->how->threads,
+		.progress = b->how->progress,
+		.progress_data = b->how->progress_data,
+	};
+	struct vr_finds finds = {0};
+	unsigned number = 0;
+	int r;
+
+	r = vr_find_volumes(b->tree->disks[node->disk], &how, &finds);
+	b->tree->scanned |= finds.scanned;
+	for (size_t i = 0; r == 0 && i < finds.count; i++) {
+		const struct vr_found *found = &finds.items[i];
+
+		if (found->bid.start == 0)
+			take_whole_disk(&b->tree->nodes.items[disk_node],
+					found);
+		else
+			r = add_found(b, disk_node, found, ++number);
+	}
+	b->bare[b->tree->nodes.items[disk_node].disk] = finds.count == 0;
+	vr_finds_free(&finds);
+	return r;
+}
+
+static int
+add_disk_tree(struct builder *b, uint32_t disk)
+{
+	size_t node;
+	int r = vr_check_cancel();
+
+	if (r == 0)
+		r = add_disk(b, disk, &node);
+	if (r < 0)
+		return r;
+	if (b->tree->nodes.items[node].table)
+		return add_partitions(b, node);
+	return add_without_table(b, node);
+}
+
+/* --- pools ---------------------------------------------------------------- */
+
+static int
+collect_members(struct builder *b, struct vr_member **ret, size_t *ret_count)
+{
+	struct vr_tree *tree = b->tree;
+	struct vr_member *members =
+		calloc(tree->nodes.count + 1, sizeof(*members));
+	size_t count = 0;
+
+	if (!members)
+		return vr_fail_memory();
+	for (size_t i = 0; i < tree->nodes.count; i++) {
+		const struct vr_node *node = &tree->nodes.items[i];
+
+		if (node->content.score != VR_SCORE_NONE &&
+		    node->content.prober->content == VR_CONTENT_MEMBER)
+			members[count++] = (struct vr_member){
+				.node = i,
+				.bid = &node->content,
+				.source = node->source,
+				.layout = &node->layout,
+			};
+	}
+	*ret = members;
+	*ret_count = count;
+	return 0;
+}
+
+static int
+look_into_logical(struct builder *b, struct vr_node *node)
+{
+	vr_cleanup(vr_source_free_p) struct vr_source *source = NULL;
+	struct vr_bids bids = {0};
+	int r;
+
+	r = vr_layout_open(&node->layout, b->tree->disks, b->tree->disk_count,
+			   &source);
+	if (r == 0)
+		r = vr_probe_all(source, 0, source->size, &bids);
+	if (r == 0)
+		take_content(node, &bids, 0);
+	vr_bids_free(&bids);
+	return r;
+}
+
+/* Takes layout and texts over. */
+static int
+add_logical(struct builder *b, struct vr_logical *v)
+{
+	struct vr_node node = {
+		.slot = VR_SLOT_LOGICAL,
+		.parent = VR_NO_NODE,
+		.length = v->layout.size,
+		.name = vr_format("%s-%s", v->pool, v->name),
+		.how = vr_steal(v->how),
+		.score = v->score,
+		.layout = v->layout,
+		.pool = vr_steal(v->pool),
+		.missing = v->missing,
+	};
+	int r = 0;
+
+	v->layout = (struct vr_layout){0};
+	if (node.layout.places.count)
+		node.disk = node.layout.places.items[0].disk;
+	if (node.length > 0)
+		r = look_into_logical(b, &node);
+	if (r < 0 || node.length == 0) {
+		free_node(&node);
+		return r;
+	}
+	return push_node(b->tree, &node);
+}
+
+/* The pool knows whose the disk is: its content, though no byte says so. */
+static void
+take_claim(struct vr_tree *tree, const struct vr_claim *claim)
+{
+	for (size_t i = 0; i < tree->nodes.count; i++) {
+		struct vr_node *node = &tree->nodes.items[i];
+
+		if (node->disk == claim->disk &&
+		    node->slot != VR_SLOT_LOGICAL &&
+		    node->start == claim->bid.start &&
+		    node->content.score == VR_SCORE_NONE) {
+			node->content = claim->bid;
+			node->content.start = 0;
+			return;
+		}
+	}
+}
+
+static int
+add_pool(struct builder *b, const struct vr_pool_row *row)
+{
+	struct vr_pool_job job = {
+		.disks = b->tree->disks,
+		.disk_count = b->tree->disk_count,
+		.disk_is_bare = b->bare,
+		.scan = b->how->scan != VR_SCAN_NEVER,
+		.findings = &b->tree->findings,
+	};
+	struct vr_member *members = NULL;
+	int r;
+
+	r = collect_members(b, &members, &job.member_count);
+	job.members = members;
+	if (r == 0)
+		r = row->assemble(&job);
+	for (size_t i = 0; r == 0 && i < job.claims.count; i++)
+		take_claim(b->tree, &job.claims.items[i]);
+	for (size_t i = 0; r == 0 && i < job.volumes.count; i++)
+		r = add_logical(b, &job.volumes.items[i]);
+	vr_pool_job_free(&job);
+	free(members);
+	return r;
+}
+
+/* --- building ------------------------------------------------------------- */
+
+static int
+take_disks(struct vr_tree *tree, struct vr_source *const *disks, size_t count)
+{
+	int r = 0;
+
+	tree->disks = calloc(count + 1, sizeof(*tree->disks));
+	if (!tree->disks)
+		return vr_fail_memory();
+	for (; r == 0 && tree->disk_count < count; tree->disk_count++)
+		r = vr_cache_open(disks[tree->disk_count], CACHE_BYTES,
+				  &tree->disks[tree->disk_count]);
+	if (r < 0)
+		tree->disk_count--;
+	return r;
+}
+
+static int
+build(struct builder *b)
+{
+	int r = 0;
+
+	for (uint32_t i = 0; r == 0 && i < b->tree->disk_count; i++)
+		r = add_disk_tree(b, i);
+	for (size_t i = 0; r == 0 && vr_pool_row(i); i++)
+		r = add_pool(b, vr_pool_row(i));
+	return r;
+}
+
+int
+vr_tree_build(struct vr_source *const *disks, size_t disk_count,
+	      const struct vr_tree_how *how, struct vr_tree **ret)
+{
+	vr_cleanup(vr_tree_free_p) struct vr_tree *tree =
+		calloc(1, sizeof(*tree));
+	vr_cleanup(vr_free_p) bool *bare =
+		calloc(disk_count + 1, sizeof(*bare));
+	struct builder b = {tree, how, bare};
+	int r;
+
+	if (!tree || !bare)
+		return vr_fail_memory();
+	r = take_disks(tree, disks, disk_count);
+	if (r == 0)
+		r = build(&b);
+	if (r == 0)
+		*ret = vr_steal(tree);
+	return r;
+}
+
+void
+vr_tree_free(struct vr_tree *tree)
+{
+	if (!tree)
+		return;
+	for (size_t i = 0; i < tree->nodes.count; i++)
+		free_node(&tree->nodes.items[i]);
+	for (size_t i = 0; i < tree->disk_count; i++)
+		vr_source_free(tree->disks[i]);
+	free(tree->nodes.items);
+	free(tree->disks);
+	vr_findings_free(&tree->findings);
+	free(tree);
+}
