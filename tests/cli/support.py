@@ -132,6 +132,22 @@ def codes(disk):
     return {finding["code"] for finding in disk["findings"]}
 
 
+def guest_dump(evidence, out="-", *options, timeout=600):
+    """guest-dump's document: volumes, steps, patches, findings of a guest,
+    and its repaired disk as the file out; see dump_view.c."""
+    program = os.environ.get("GUEST_DUMP")
+    if not program:
+        raise unittest.SkipTest("GUEST_DUMP names no guest-dump")
+    done = subprocess.run([program, *options, evidence, out],
+                          stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, env=_environment(),
+                          timeout=timeout)
+    if done.returncode != 0 or b"runtime error:" in done.stderr:
+        raise AssertionError("guest-dump: exit %d\n%s" % (
+            done.returncode, done.stderr.decode(errors="replace")))
+    return json.loads(done.stdout)
+
+
 # -- truth and maps as runs -------------------------------------------------
 
 # `count` pieces of `length` bytes, `stride` apart from start to start.
