@@ -119,6 +119,18 @@ vr_window_bytes(struct vr_window *w, uint64_t off, uint64_t n)
 	return vr_window_holds(w, off, n) ? w->bytes + off : NULL;
 }
 
+uint8_t
+vr_window_u8(struct vr_window *w, uint64_t off)
+{
+	return vr_window_holds(w, off, 1) ? w->bytes[off] : 0;
+}
+
+uint16_t
+vr_window_le16(struct vr_window *w, uint64_t off)
+{
+	return vr_window_holds(w, off, 2) ? vr_load_le16(w->bytes + off) : 0;
+}
+
 uint32_t
 vr_window_le32(struct vr_window *w, uint64_t off)
 {
@@ -129,6 +141,24 @@ uint64_t
 vr_window_le64(struct vr_window *w, uint64_t off)
 {
 	return vr_window_holds(w, off, 8) ? vr_load_le64(w->bytes + off) : 0;
+}
+
+uint16_t
+vr_window_be16(struct vr_window *w, uint64_t off)
+{
+	return vr_window_holds(w, off, 2) ? vr_load_be16(w->bytes + off) : 0;
+}
+
+uint32_t
+vr_window_be32(struct vr_window *w, uint64_t off)
+{
+	return vr_window_holds(w, off, 4) ? vr_load_be32(w->bytes + off) : 0;
+}
+
+uint64_t
+vr_window_be64(struct vr_window *w, uint64_t off)
+{
+	return vr_window_holds(w, off, 8) ? vr_load_be64(w->bytes + off) : 0;
 }
 
 bool

@@ -39,8 +39,13 @@ bool vr_window_holds(struct vr_window *w, uint64_t off, uint64_t n);
 /* NULL where vr_window_holds() is false. */
 const uint8_t *vr_window_bytes(struct vr_window *w, uint64_t off, uint64_t n);
 
+uint8_t vr_window_u8(struct vr_window *w, uint64_t off);
+uint16_t vr_window_le16(struct vr_window *w, uint64_t off);
 uint32_t vr_window_le32(struct vr_window *w, uint64_t off);
 uint64_t vr_window_le64(struct vr_window *w, uint64_t off);
+uint16_t vr_window_be16(struct vr_window *w, uint64_t off);
+uint32_t vr_window_be32(struct vr_window *w, uint64_t off);
+uint64_t vr_window_be64(struct vr_window *w, uint64_t off);
 
 /* Did any load since the read, or since the last call, meet trouble? */
 bool vr_window_trouble(struct vr_window *w);

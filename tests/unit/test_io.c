@@ -484,6 +484,11 @@ window_loads_straight_down(void **state)
 	assert_int_equal(vr_window_le32(&w, 0), 0x05040302);
 	assert_int_equal(vr_window_le32(&w, 3), 0x08070605);
 	assert_true(vr_window_le64(&w, 0) == UINT64_C(0x0908070605040302));
+	assert_int_equal(vr_window_u8(&w, 7), 0x09);
+	assert_int_equal(vr_window_le16(&w, 1), 0x0403);
+	assert_int_equal(vr_window_be16(&w, 1), 0x0304);
+	assert_int_equal(vr_window_be32(&w, 1), 0x03040506);
+	assert_true(vr_window_be64(&w, 0) == UINT64_C(0x0203040506070809));
 	assert_memory_equal(vr_window_bytes(&w, 6, 2), "\x08\x09", 2);
 	assert_false(vr_window_trouble(&w));
 	vr_window_free(&w);
