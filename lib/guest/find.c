@@ -145,5 +145,6 @@ void
 vr_finds_free(struct vr_finds *finds)
 {
 	free(finds->items);
+	free(finds->met.items);
 	*finds = (struct vr_finds){0};
 }

@@ -17,6 +17,11 @@ struct vr_finds {
 	struct vr_found *items;
 	size_t count, room;
 	bool scanned;
+	/* Where the scan met magics of tables, ascending. */
+	struct {
+		uint64_t *items;
+		size_t count, room;
+	} met;
 };
 
 struct vr_find_how {

@@ -33,13 +33,14 @@ vr_table_free(struct vr_table *table)
 }
 
 int
-vr_table_read(struct vr_source *disk, struct vr_table **ret)
+vr_table_read(struct vr_source *disk, const struct vr_table_hints *hints,
+	      struct vr_table **ret)
 {
 	vr_cleanup(vr_table_free_p) struct vr_table *best = NULL;
 
 	for (size_t i = 0; vr_table_row(i); i++) {
 		vr_cleanup(vr_table_free_p) struct vr_table *found = NULL;
-		int r = vr_table_row(i)->read(disk, &found);
+		int r = vr_table_row(i)->read(disk, hints, &found);
 
 		if (r < 0)
 			return r;

@@ -24,6 +24,8 @@ struct vr_table {
 	uint64_t evidence;     /* byte of the disk where that lies */
 	unsigned sector_bytes;
 	char uuid[VR_UUID_ROOM]; /* disk GUID or signature, or empty */
+	/* Part of it is lost: there may be volumes that it does not name. */
+	bool partial;
 	struct {
 		struct vr_partition *items;
 		size_t count, room;
@@ -34,13 +36,25 @@ struct vr_table {
 	} oddities;
 };
 
+/*
+ * Where else a table's remains may lie, known once volumes were looked for
+ * without it: around them, and where a scan met one of the rows' magics.
+ */
+struct vr_table_hints {
+	const struct vr_ranges *volumes; /* ascending, none overlapping */
+	const uint64_t *met;
+	size_t met_count;
+};
+
 struct vr_table_row {
-	const char *name; /* "gpt", "mbr" */
+	const char *name;	       /* "gpt", "mbr" */
+	const struct vr_magic *magics; /* as of a prober */
 	/*
 	 * Adds what it finds to ret: of several copies the one that counts. 0
-	 * also where there is none; then nothing is added.
+	 * also where there is none; then nothing is added. hints may be NULL.
 	 */
-	int (*read)(struct vr_source *disk, struct vr_table **ret);
+	int (*read)(struct vr_source *disk, const struct vr_table_hints *hints,
+		    struct vr_table **ret);
 };
 
 const struct vr_table_row *vr_table_row(size_t index);
@@ -48,6 +62,7 @@ void vr_table_free(struct vr_table *table);
 VR_CLEANUP_FOR(struct vr_table, vr_table_free)
 
 /* Of all rows the best; NULL in *ret where there is no table. */
-int vr_table_read(struct vr_source *disk, struct vr_table **ret);
+int vr_table_read(struct vr_source *disk, const struct vr_table_hints *hints,
+		  struct vr_table **ret);
 
 #endif

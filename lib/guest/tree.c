@@ -116,7 +116,7 @@ add_disk(struct builder *b, uint32_t disk, size_t *ret_node)
 	int r = lay_on_disk(&node);
 
 	if (r == 0)
-		r = vr_table_read(b->tree->disks[disk], &node.table);
+		r = vr_table_read(b->tree->disks[disk], NULL, &node.table);
 	if (r < 0) {
 		free_node(&node);
 		return r;
@@ -170,6 +170,17 @@ add_partition(struct builder *b, size_t parent, const struct vr_partition *p)
 }
 
 static int
+tell_oddities(struct builder *b, const struct vr_table *table)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < table->oddities.count; i++)
+		r = vr_findings_add(&b->tree->findings, VR_WARNING, "table-odd",
+				    "%s", table->oddities.items[i]);
+	return r;
+}
+
+static int
 add_partitions(struct builder *b, size_t disk_node)
 {
 	const struct vr_table *table = b->tree->nodes.items[disk_node].table;
@@ -177,10 +188,7 @@ add_partitions(struct builder *b, size_t disk_node)
 
 	for (size_t i = 0; r == 0 && i < table->partitions.count; i++)
 		r = add_partition(b, disk_node, &table->partitions.items[i]);
-	for (size_t i = 0; r == 0 && i < table->oddities.count; i++)
-		r = vr_findings_add(&b->tree->findings, VR_WARNING, "table-odd",
-				    "%s", table->oddities.items[i]);
-	return r;
+	return r == 0 ? tell_oddities(b, table) : r;
 }
 
 /* --- disks without a table ------------------------------------------------ */
@@ -229,6 +237,92 @@ take_whole_disk(struct vr_node *node, const struct vr_found *found)
 	node->rival = found->rival;
 }
 
+/* Known by now: volumes, between which the remains of a table may lie. */
+static int
+read_table_again(struct builder *b, size_t disk_node,
+		 const struct vr_finds *finds)
+{
+	struct vr_node *node = &b->tree->nodes.items[disk_node];
+	vr_cleanup(vr_table_free_p) struct vr_table *table = NULL;
+	struct vr_ranges volumes = {0};
+	const struct vr_table_hints hints = {
+		.volumes = &volumes,
+		.met = finds->met.items,
+		.met_count = finds->met.count,
+	};
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < finds->count; i++)
+		r = VR_PUSH(&volumes, {finds->items[i].bid.start,
+				       finds->items[i].length});
+	if (r == 0)
+		r = vr_table_read(b->tree->disks[node->disk], &hints, &table);
+	vr_ranges_free(&volumes);
+	if (r == 0 && table) {
+		vr_table_free(node->table);
+		node->table = vr_steal(table);
+	}
+	return r;
+}
+
+static bool
+is_in_partition(const struct vr_table *table, const struct vr_found *found)
+{
+	for (size_t i = 0; table && i < table->partitions.count; i++) {
+		const struct vr_partition *p = &table->partitions.items[i];
+
+		if (found->bid.start >= p->start &&
+		    found->bid.start - p->start < p->length)
+			return true;
+	}
+	return false;
+}
+
+/* By start: what is left of the table, and between that what was found. */
+static int
+add_both(struct builder *b, size_t disk_node, const struct vr_finds *finds)
+{
+	const struct vr_table *table = b->tree->nodes.items[disk_node].table;
+	size_t count = table ? table->partitions.count : 0, p = 0;
+	unsigned number = 0;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < finds->count; i++) {
+		const struct vr_found *found = &finds->items[i];
+
+		if (found->bid.start == 0)
+			take_whole_disk(&b->tree->nodes.items[disk_node],
+					found);
+		if (found->bid.start == 0 || is_in_partition(table, found))
+			continue;
+		while (r == 0 && p < count &&
+		       table->partitions.items[p].start < found->bid.start)
+			r = add_partition(b, disk_node,
+					  &table->partitions.items[p++]);
+		if (r == 0)
+			r = add_found(b, disk_node, found, ++number);
+	}
+	while (r == 0 && p < count)
+		r = add_partition(b, disk_node, &table->partitions.items[p++]);
+	return r == 0 && table ? tell_oddities(b, table) : r;
+}
+
+static int
+add_finds(struct builder *b, size_t disk_node, const struct vr_finds *finds)
+{
+	bool whole = finds->count && finds->items[0].bid.start == 0;
+	const struct vr_table *table;
+	int r = 0;
+
+	/* A disk that is one volume never had a table. */
+	if (!whole)
+		r = read_table_again(b, disk_node, finds);
+	table = b->tree->nodes.items[disk_node].table;
+	if (r == 0 && table && !table->partial)
+		return add_partitions(b, disk_node);
+	return r == 0 ? add_both(b, disk_node, finds) : r;
+}
+
 static int
 add_without_table(struct builder *b, size_t disk_node)
 {
@@ -239,22 +333,15 @@ add_without_table(struct builder *b, size_t disk_node)
 		.progress = b->how->progress,
 		.progress_data = b->how->progress_data,
 	};
+	uint32_t disk = node->disk;
 	struct vr_finds finds = {0};
-	unsigned number = 0;
 	int r;
 
-	r = vr_find_volumes(b->tree->disks[node->disk], &how, &finds);
+	r = vr_find_volumes(b->tree->disks[disk], &how, &finds);
 	b->tree->scanned |= finds.scanned;
-	for (size_t i = 0; r == 0 && i < finds.count; i++) {
-		const struct vr_found *found = &finds.items[i];
-
-		if (found->bid.start == 0)
-			take_whole_disk(&b->tree->nodes.items[disk_node],
-					found);
-		else
-			r = add_found(b, disk_node, found, ++number);
-	}
-	b->bare[b->tree->nodes.items[disk_node].disk] = finds.count == 0;
+	b->bare[disk] = finds.count == 0 && !node->table;
+	if (r == 0)
+		r = add_finds(b, disk_node, &finds);
 	vr_finds_free(&finds);
 	return r;
 }
@@ -262,6 +349,7 @@ add_without_table(struct builder *b, size_t disk_node)
 static int
 add_disk_tree(struct builder *b, uint32_t disk)
 {
+	const struct vr_table *table;
 	size_t node;
 	int r = vr_check_cancel();
 
@@ -269,7 +357,8 @@ add_disk_tree(struct builder *b, uint32_t disk)
 		r = add_disk(b, disk, &node);
 	if (r < 0)
 		return r;
-	if (b->tree->nodes.items[node].table)
+	table = b->tree->nodes.items[node].table;
+	if (table && !table->partial)
 		return add_partitions(b, node);
 	return add_without_table(b, node);
 }
