@@ -44,6 +44,9 @@ static const struct option_row {
 	{'V', false, "verify", "HOW",
 	 "sample (default) or full: look at every "
 	 "byte of the disk"},
+	{'s', false, "scan", NULL,
+	 "read the whole disk for signatures of volumes, even where the quick "
+	 "look finds all"},
 	{'j', false, "json", NULL, "one JSON object a line"},
 	{'q', true, "quiet", NULL, "only the result, in short"},
 	{'v', true, "verbose", NULL, "the evidence, too"},
@@ -52,8 +55,8 @@ static const struct option_row {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 static const struct command *const commands[] = {
-	&command_recover, &command_info,     &command_map,
-	&command_scan,	  &command_profiles,
+	&command_recover, &command_info, &command_map,
+	&command_volumes, &command_scan, &command_profiles,
 };
 
 const struct command *
@@ -218,6 +221,8 @@ take(struct options *o, int letter, const char *argument)
 	case 'V':
 		o->verify_full = strcmp(argument, "full") == 0;
 		return o->verify_full || strcmp(argument, "sample") == 0;
+	case 's':
+		return o->scan = true;
 	case 'j':
 		return o->json = true;
 	case 'q':

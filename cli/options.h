@@ -21,7 +21,7 @@ struct options {
 	int layer; /* an enum vr_layer, or -1: what all of them say */
 	uint64_t capacity;
 	enum map_format format;
-	bool verify_full;
+	bool verify_full, scan;
 	char **paths;
 	int path_count;
 };
@@ -34,7 +34,7 @@ struct command {
 };
 
 extern const struct command command_recover, command_info, command_map,
-	command_scan, command_profiles;
+	command_scan, command_profiles, command_volumes;
 
 /* NULL behind the last. */
 const struct command *command_at(unsigned index);

@@ -68,3 +68,15 @@ progress_options(const struct options *options)
 							    : progress_show,
 	};
 }
+
+struct vr_guest_options
+progress_guest(const struct options *options)
+{
+	return (struct vr_guest_options){
+		.size = sizeof(struct vr_guest_options),
+		.scan = options->scan ? VR_SCAN_ALWAYS : VR_SCAN_GAPS,
+		.count_metadata = true,
+		.progress = options->quiet || options->json ? NULL
+							    : progress_show,
+	};
+}

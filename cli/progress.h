@@ -15,5 +15,6 @@ void progress_catch_signals(void);
 
 /* The library's options from ours. */
 struct vr_options progress_options(const struct options *options);
+struct vr_guest_options progress_guest(const struct options *options);
 
 #endif

@@ -508,6 +508,12 @@ VR_API size_t vr_guest_findings(const struct vr_guest *guest);
 VR_API void vr_guest_finding(const struct vr_guest *guest, size_t index,
 			     struct vr_finding *ret);
 
+/*
+ * Volumes, repairs and findings as JSON on one line, schema
+ * vmdk-rescue-volumes-1; free() it.
+ */
+VR_API int vr_guest_report(const struct vr_guest *guest, char **ret);
+
 /* --- recovery ------------------------------------------------------------ */
 
 struct vr_recover_options {

@@ -13,57 +13,8 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "format/geometry.h"
+#include "image/json.h"
 #include "image/vm.h"
-
-static void
-put(struct json_object *to, const char *key, struct json_object *value)
-{
-	json_object_object_add(to, key, value);
-}
-
-static void
-put_text(struct json_object *to, const char *key, const char *text)
-{
-	put(to, key, text ? json_object_new_string(text) : NULL);
-}
-
-static void
-put_number(struct json_object *to, const char *key, uint64_t number)
-{
-	put(to, key, json_object_new_uint64(number));
-}
-
-static void
-put_flag(struct json_object *to, const char *key, bool flag)
-{
-	put(to, key, json_object_new_boolean(flag));
-}
-
-/* Paths are raw bytes; JSON is not. */
-static void
-put_path(struct json_object *to, const char *key, const char *path)
-{
-	vr_cleanup(vr_free_p) char *shown = vr_printable(path);
-
-	put_text(to, key, shown);
-}
-
-static struct json_object *
-json_of_findings(const struct vr_findings *findings)
-{
-	struct json_object *array = json_object_new_array();
-
-	for (size_t i = 0; i < findings->count; i++) {
-		const struct vr_finding_row *row = &findings->items[i];
-		struct json_object *one = json_object_new_object();
-
-		put_text(one, "severity", vr_severity_name(row->severity));
-		put_text(one, "code", row->code);
-		put_text(one, "text", row->text);
-		json_object_array_add(array, one);
-	}
-	return array;
-}
 
 static const char *
 weight_name(enum vr_weight weight)

@@ -18,7 +18,7 @@ except ImportError:
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(support.HERE)),
                       "schema")
-NAMES = ("report", "map", "scan", "profile", "error")
+NAMES = ("report", "map", "scan", "profile", "error", "volumes")
 
 
 def schema_of(name):
@@ -48,7 +48,8 @@ class Schemas(support.Scratch):
     def check_path(self, path, *options):
         """All that is said of a path, by every command."""
         out = self.aside("out%d" % len(os.listdir(self.top)))
-        commands = [["info", *options], ["map", *options]]
+        commands = [["info", *options], ["map", *options],
+                    ["volumes", *options]]
         if not options:
             commands.append(["scan"])
         # Of the large ones the report is enough: a recovery waits until all
