@@ -32,6 +32,8 @@ vr_pool_job_free(struct vr_pool_job *job)
 		vr_layout_free(&v->layout);
 	}
 	free(job->volumes.items);
+	for (size_t i = 0; i < job->claims.count; i++)
+		free(job->claims.items[i].memo);
 	free(job->claims.items);
 	*job = (struct vr_pool_job){0};
 }

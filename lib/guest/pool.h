@@ -3,7 +3,9 @@
 #define VR_GUEST_POOL_H
 
 #include "guest/layout.h"
-#include "guest/prober.h"
+#include "guest/table.h"
+
+#define VR_NO_NODE SIZE_MAX
 
 /*
  * Volumes that are made of others: a pool is a row that takes the members that
@@ -26,19 +28,38 @@ struct vr_logical {
 	bool missing; /* some of it lies on members that are not here */
 };
 
-/* A stretch of a disk that the pool knows as its own, though nothing bid. */
+/*
+ * A stretch of a disk that nothing bid for: a disk without a table, a partition,
+ * or what is left between found volumes. May be a member that lost its head.
+ */
+struct vr_vacancy {
+	size_t node; /* of the tree; VR_NO_NODE: between found volumes */
+	uint32_t disk;
+	uint64_t start, length;
+	const struct vr_partition *entry; /* or NULL */
+	struct vr_layout layout;
+	struct vr_source *source;
+};
+
+/*
+ * A member that the pool knows, though its own head does not tell: a vacancy, or
+ * a member whose bid knew less. bid.start is 0 unless node is VR_NO_NODE; then it
+ * and the bid's length are a stretch of the disk.
+ */
 struct vr_claim {
+	size_t node;
 	uint32_t disk;
 	struct vr_bid bid;
+	char *memo; /* what the pool's repair is to know, or NULL; owned */
 };
 
 struct vr_pool_job {
 	const struct vr_member *members;
 	size_t member_count;
 	struct vr_source *const *disks;
-	/* No table and nothing found on it: may be a member that lost its head. */
-	const bool *disk_is_bare;
 	size_t disk_count;
+	const struct vr_vacancy *vacancies;
+	size_t vacancy_count;
 	bool scan; /* may read whole disks to find what it needs */
 
 	struct {

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/vector.h"
 #include "guest/find.h"
+#include "guest/vacancy.h"
 #include "io/cache.h"
 
 #define CACHE_BYTES ((size_t)8 << 20)
@@ -22,7 +23,6 @@
 struct builder {
 	struct vr_tree *tree;
 	const struct vr_tree_how *how;
-	bool *bare;
 };
 
 /* --- nodes ---------------------------------------------------------------- */
@@ -36,6 +36,7 @@ free_node(struct vr_node *n)
 	free(n->name);
 	free(n->how);
 	free(n->pool);
+	free(n->memo);
 }
 
 /* Takes the node's fields over, even on failure. */
@@ -333,13 +334,11 @@ add_without_table(struct builder *b, size_t disk_node)
 		.progress = b->how->progress,
 		.progress_data = b->how->progress_data,
 	};
-	uint32_t disk = node->disk;
 	struct vr_finds finds = {0};
 	int r;
 
-	r = vr_find_volumes(b->tree->disks[disk], &how, &finds);
+	r = vr_find_volumes(b->tree->disks[node->disk], &how, &finds);
 	b->tree->scanned |= finds.scanned;
-	b->bare[disk] = finds.count == 0 && !node->table;
 	if (r == 0)
 		r = add_finds(b, disk_node, &finds);
 	vr_finds_free(&finds);
@@ -365,6 +364,13 @@ add_disk_tree(struct builder *b, uint32_t disk)
 
 /* --- pools ---------------------------------------------------------------- */
 
+static bool
+is_member(const struct vr_node *node)
+{
+	return node->content.score != VR_SCORE_NONE &&
+	       node->content.prober->content == VR_CONTENT_MEMBER;
+}
+
 static int
 collect_members(struct builder *b, struct vr_member **ret, size_t *ret_count)
 {
@@ -378,8 +384,7 @@ collect_members(struct builder *b, struct vr_member **ret, size_t *ret_count)
 	for (size_t i = 0; i < tree->nodes.count; i++) {
 		const struct vr_node *node = &tree->nodes.items[i];
 
-		if (node->content.score != VR_SCORE_NONE &&
-		    node->content.prober->content == VR_CONTENT_MEMBER)
+		if (is_member(node))
 			members[count++] = (struct vr_member){
 				.node = i,
 				.bid = &node->content,
@@ -438,22 +443,113 @@ add_logical(struct builder *b, struct vr_logical *v)
 	return push_node(b->tree, &node);
 }
 
-/* The pool knows whose the disk is: its content, though no byte says so. */
+/* The pool knows whose the bytes are, though they do not say so. */
 static void
-take_claim(struct vr_tree *tree, const struct vr_claim *claim)
+take_claim(struct vr_tree *tree, struct vr_claim *claim)
 {
-	for (size_t i = 0; i < tree->nodes.count; i++) {
-		struct vr_node *node = &tree->nodes.items[i];
+	struct vr_node *node = &tree->nodes.items[claim->node];
 
-		if (node->disk == claim->disk &&
-		    node->slot != VR_SLOT_LOGICAL &&
-		    node->start == claim->bid.start &&
-		    node->content.score == VR_SCORE_NONE) {
-			node->content = claim->bid;
-			node->content.start = 0;
-			return;
-		}
+	node->content = claim->bid;
+	node->content.start = 0;
+	free(node->memo);
+	node->memo = vr_steal(claim->memo);
+}
+
+/* Behind the last node of its disk that does not begin behind it. */
+static size_t
+place_for(const struct vr_tree *tree, const struct vr_claim *claim,
+	  size_t *ret_parent, unsigned *ret_number)
+{
+	size_t place = 0;
+
+	*ret_number = 1;
+	for (size_t i = 0; i < tree->nodes.count; i++) {
+		const struct vr_node *node = &tree->nodes.items[i];
+
+		if (node->slot == VR_SLOT_LOGICAL || node->disk != claim->disk)
+			continue;
+		if (node->slot == VR_SLOT_DISK)
+			*ret_parent = i;
+		else if (node->number >= *ret_number)
+			*ret_number = node->number + 1;
+		if (node->start <= claim->bid.start)
+			place = i + 1;
 	}
+	return place;
+}
+
+/* The last node moves there, and those behind make room. */
+static void
+move_last_node(struct vr_tree *tree, size_t place)
+{
+	struct vr_node *items = tree->nodes.items, last;
+	size_t count = tree->nodes.count;
+
+	last = items[count - 1];
+	memmove(items + place + 1, items + place,
+		(count - 1 - place) * sizeof(*items));
+	items[place] = last;
+	for (size_t i = place + 1; i < count; i++)
+		if (items[i].parent != VR_NO_NODE && items[i].parent >= place)
+			items[i].parent++;
+}
+
+static int
+add_claimed(struct builder *b, struct vr_claim *claim)
+{
+	const struct vr_found found = {.bid = claim->bid,
+				       .length = claim->bid.length};
+	size_t parent = 0, place;
+	unsigned number;
+	int r;
+
+	place = place_for(b->tree, claim, &parent, &number);
+	r = add_found(b, parent, &found, number);
+	if (r == 0) {
+		struct vr_node *nodes = b->tree->nodes.items;
+
+		nodes[b->tree->nodes.count - 1].memo = vr_steal(claim->memo);
+		move_last_node(b->tree, place);
+	}
+	return r;
+}
+
+/* What was found inside a member that takes the disk whole is in its pool. */
+static void
+drop_covered(struct vr_tree *tree)
+{
+	struct vr_node *items = tree->nodes.items;
+	size_t kept = 0;
+
+	for (size_t i = 0, parent = 0; i < tree->nodes.count; i++) {
+		struct vr_node node = items[i];
+
+		if (node.slot == VR_SLOT_FOUND && is_member(&items[parent])) {
+			free_node(&node);
+			continue;
+		}
+		if (node.slot == VR_SLOT_DISK)
+			parent = kept;
+		else if (node.parent != VR_NO_NODE)
+			node.parent = parent;
+		items[kept++] = node;
+	}
+	tree->nodes.count = kept;
+}
+
+static int
+take_claims(struct builder *b, struct vr_pool_job *job)
+{
+	int r = 0;
+
+	for (size_t i = 0; i < job->claims.count; i++)
+		if (job->claims.items[i].node != VR_NO_NODE)
+			take_claim(b->tree, &job->claims.items[i]);
+	for (size_t i = 0; r == 0 && i < job->claims.count; i++)
+		if (job->claims.items[i].node == VR_NO_NODE)
+			r = add_claimed(b, &job->claims.items[i]);
+	drop_covered(b->tree);
+	return r;
 }
 
 static int
@@ -462,22 +558,28 @@ add_pool(struct builder *b, const struct vr_pool_row *row)
 	struct vr_pool_job job = {
 		.disks = b->tree->disks,
 		.disk_count = b->tree->disk_count,
-		.disk_is_bare = b->bare,
 		.scan = b->how->scan != VR_SCAN_NEVER,
 		.findings = &b->tree->findings,
 	};
+	struct vr_vacancies vacancies = {0};
 	struct vr_member *members = NULL;
 	int r;
 
 	r = collect_members(b, &members, &job.member_count);
+	if (r == 0)
+		r = vr_vacancies_collect(b->tree, &vacancies);
 	job.members = members;
+	job.vacancies = vacancies.items;
+	job.vacancy_count = vacancies.count;
 	if (r == 0)
 		r = row->assemble(&job);
-	for (size_t i = 0; r == 0 && i < job.claims.count; i++)
-		take_claim(b->tree, &job.claims.items[i]);
+	/* Members and vacancies go by nodes, which claims may move. */
+	if (r == 0)
+		r = take_claims(b, &job);
 	for (size_t i = 0; r == 0 && i < job.volumes.count; i++)
 		r = add_logical(b, &job.volumes.items[i]);
 	vr_pool_job_free(&job);
+	vr_vacancies_free(&vacancies);
 	free(members);
 	return r;
 }
@@ -518,12 +620,10 @@ vr_tree_build(struct vr_source *const *disks, size_t disk_count,
 {
 	vr_cleanup(vr_tree_free_p) struct vr_tree *tree =
 		calloc(1, sizeof(*tree));
-	vr_cleanup(vr_free_p) bool *bare =
-		calloc(disk_count + 1, sizeof(*bare));
-	struct builder b = {tree, how, bare};
+	struct builder b = {tree, how};
 	int r;
 
-	if (!tree || !bare)
+	if (!tree)
 		return vr_fail_memory();
 	r = take_disks(tree, disks, disk_count);
 	if (r == 0)

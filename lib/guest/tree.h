@@ -15,8 +15,6 @@
  * Nodes are in the order that people know them: a disk, its volumes by start,
  * the next disk; then the pools' volumes. Parents stand before children.
  */
-#define VR_NO_NODE SIZE_MAX
-
 struct vr_node {
 	enum vr_slot slot;
 	size_t parent;		/* VR_NO_NODE: a disk, or a logical volume */
@@ -37,6 +35,9 @@ struct vr_node {
 	struct vr_bid content;
 	/* Another bid as good as that one: its type, or NULL. */
 	const char *rival;
+
+	/* Of its pool, for the repair of members; or NULL. */
+	char *memo;
 
 	char *pool; /* logical volumes: the pool's name */
 	bool missing;
