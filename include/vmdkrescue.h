@@ -514,6 +514,96 @@ VR_API void vr_guest_finding(const struct vr_guest *guest, size_t index,
  */
 VR_API int vr_guest_report(const struct vr_guest *guest, char **ret);
 
+/* --- files of a guest ---------------------------------------------------- */
+
+enum vr_file_kind {
+	VR_FILE_REGULAR,
+	VR_FILE_FOLDER,
+	VR_FILE_LINK, /* symbolic */
+	VR_FILE_CHAR_DEVICE,
+	VR_FILE_BLOCK_DEVICE,
+	VR_FILE_FIFO,
+	VR_FILE_SOCKET,
+	VR_FILE_OTHER,
+};
+
+/* What became of a file: its record, and every byte of its data. */
+enum vr_fate {
+	VR_FATE_INTACT,	    /* all of it is there, and nothing in doubt */
+	VR_FATE_PARTIAL,    /* some of it is lost; which ranges is known */
+	VR_FATE_LOST,	    /* nothing of its data is left */
+	VR_FATE_UNVERIFIED, /* nothing known to be lost, but not shown whole */
+};
+#define VR_FATES 4
+
+VR_API const char *vr_file_kind_name(enum vr_file_kind kind);
+VR_API const char *vr_fate_name(enum vr_fate fate);
+
+/* A time that is not known; all others are nanoseconds since 1970, UTC. */
+#define VR_NO_TIME INT64_MIN
+
+/* A name of a file. Texts belong to the walk. */
+struct vr_entry_info {
+	size_t size;	  /* sizeof(struct vr_entry_info) */
+	const char *path; /* raw bytes, '/' between names, none in front */
+	const char
+		*path_how; /* how it is known; NULL: it is lost, path is ours */
+	bool path_doubted;
+	uint64_t id; /* inode or record number */
+	enum vr_file_kind kind;
+	const char *how; /* where its record was found; NULL: name only */
+	uint64_t length; /* of its data; 0 where has_length is false */
+	bool has_length;
+	int64_t modified, changed, accessed, created; /* or VR_NO_TIME */
+	bool has_owner; /* mode, uid and gid mean something */
+	uint32_t mode, uid, gid;
+	uint32_t attributes, links;
+	uint32_t device_major, device_minor;
+	unsigned streams; /* named ones, numbered from 1 */
+	bool first_name;  /* of several hard links one is the first */
+	enum vr_fate fate;
+	uint64_t lost_bytes, doubted_bytes;
+};
+
+/*
+ * All files of a volume that are left, whichever way they were found. Belongs to
+ * the guest, which must outlive it. Immutable once open: any thread may read.
+ */
+struct vr_walk;
+
+/*
+ * VR_E_UNSUPPORTED where no reader for the volume's type is there, VR_E_FORMAT
+ * where too little of it is left. progress may be NULL.
+ */
+VR_API int vr_walk_open(const struct vr_guest *guest, size_t volume,
+			vr_progress progress, void *progress_data,
+			struct vr_walk **ret);
+VR_API void vr_walk_free(struct vr_walk *walk);
+
+/* Ordered by path, so that what lies in a folder follows it. */
+VR_API size_t vr_walk_entries(const struct vr_walk *walk);
+VR_API void vr_walk_entry(const struct vr_walk *walk, size_t index,
+			  struct vr_entry_info *ret);
+/* VR_E_MISSING where nothing bears that path ("" is the top folder). */
+VR_API int vr_walk_find(const struct vr_walk *walk, const char *path,
+			size_t *ret_index);
+
+/*
+ * The data of a file (stream 0) or of a named stream, damage in its extents. Free
+ * it before the walk. VR_E_MISSING: its record is lost.
+ */
+VR_API int vr_walk_source(const struct vr_walk *walk, size_t index,
+			  unsigned stream, struct vr_source **ret);
+/* Name of a named stream; target of a symbolic link. free() them. */
+VR_API int vr_walk_stream_name(const struct vr_walk *walk, size_t index,
+			       unsigned stream, char **ret);
+VR_API int vr_walk_link(const struct vr_walk *walk, size_t index, char **ret);
+/* Calls each for every extended attribute; an answer other than 0 ends it. */
+VR_API int vr_walk_xattrs(const struct vr_walk *walk, size_t index,
+			  int (*each)(void *data, const char *name,
+				      const void *value, size_t n),
+			  void *data);
+
 /* --- recovery ------------------------------------------------------------ */
 
 struct vr_recover_options {

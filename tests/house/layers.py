@@ -18,9 +18,10 @@ ARROWS = {
     "measure": "profile map io base",
     "format": "io base",
     "guest": "format map io base",
-    "repair": "guest format map io base",
-    "output": "repair guest format measure profile map io base",
-    "image": "output repair guest format measure profile map io base",
+    "fs": "guest format map io base",
+    "repair": "fs guest format map io base",
+    "output": "repair fs guest format measure profile map io base",
+    "image": "output repair fs guest format measure profile map io base",
 }
 
 # Made by the build out of the rows of a layer.
