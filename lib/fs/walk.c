@@ -874,7 +874,7 @@ int
 vr_walk_source(const struct vr_walk *w, size_t index, unsigned stream,
 	       struct vr_source **ret)
 {
-	const struct vr_object *o;
+	const struct vr_object *o = NULL;
 	int r = object_of(w, index, &o);
 
 	return r == 0 ? w->fs->walker->stream(w->fs, o->id, stream, ret) : r;
@@ -884,7 +884,7 @@ int
 vr_walk_stream_name(const struct vr_walk *w, size_t index, unsigned stream,
 		    char **ret)
 {
-	const struct vr_object *o;
+	const struct vr_object *o = NULL;
 	int r = object_of(w, index, &o);
 
 	if (r < 0)
@@ -897,7 +897,7 @@ vr_walk_stream_name(const struct vr_walk *w, size_t index, unsigned stream,
 int
 vr_walk_link(const struct vr_walk *w, size_t index, char **ret)
 {
-	const struct vr_object *o;
+	const struct vr_object *o = NULL;
 	int r = object_of(w, index, &o);
 
 	if (r < 0)

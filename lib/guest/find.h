@@ -17,6 +17,8 @@ struct vr_finds {
 	struct vr_found *items;
 	size_t count, room;
 	bool scanned;
+	/* Bytes of gaps that were left unread: only a scan on request reads more. */
+	uint64_t unread;
 	/* Where the scan met magics of tables, ascending. */
 	struct {
 		uint64_t *items;
@@ -30,6 +32,9 @@ struct vr_find_how {
 	vr_progress progress;
 	void *progress_data;
 };
+
+/* Without being asked to, gaps are read up to so many bytes. */
+#define VR_FIND_GAPS_MOST (UINT64_C(4) << 30)
 
 int vr_find_volumes(struct vr_source *disk, const struct vr_find_how *how,
 		    struct vr_finds *ret);
