@@ -52,6 +52,7 @@ struct finder {
 	} candidates;
 	struct vr_bids bids; /* of the probe under way */
 	unsigned tried;
+	size_t last; /* candidate that explained a hit */
 	struct vr_finds *finds;
 };
 
@@ -341,17 +342,26 @@ list_gaps(struct finder *f, struct vr_ranges *ret)
 	return r;
 }
 
-/* Is it the content of a volume that is known for sure? */
 static bool
-is_explained(const struct finder *f, uint64_t off)
+explains(const struct finder *f, size_t candidate, uint64_t off)
 {
-	for (size_t i = 0; i < f->candidates.count; i++) {
-		const struct vr_found *c = &f->candidates.items[i];
+	const struct vr_found *c = &f->candidates.items[candidate];
 
-		if (c->bid.score == VR_SCORE_CHECKSUM && c->bid.start <= off &&
-		    off < end_of(f, c))
+	return c->bid.score == VR_SCORE_CHECKSUM && c->bid.start <= off &&
+	       off < end_of(f, c);
+}
+
+/* Is it the content of a volume that is known for sure? Mostly the last one. */
+static bool
+is_explained(struct finder *f, uint64_t off)
+{
+	if (f->last < f->candidates.count && explains(f, f->last, off))
+		return true;
+	for (size_t i = 0; i < f->candidates.count; i++)
+		if (explains(f, i, off)) {
+			f->last = i;
 			return true;
-	}
+		}
 	return false;
 }
 

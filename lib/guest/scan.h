@@ -20,7 +20,7 @@ struct vr_hits {
 	bool full; /* there were more */
 };
 
-#define VR_HITS_MOST ((size_t)4 << 20)
+#define VR_HITS_MOST ((size_t)1 << 20)
 
 struct vr_scan_how {
 	unsigned threads; /* 0: one a processor */

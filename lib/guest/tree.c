@@ -312,16 +312,30 @@ static int
 add_finds(struct builder *b, size_t disk_node, const struct vr_finds *finds)
 {
 	bool whole = finds->count && finds->items[0].bid.start == 0;
-	const struct vr_table *table;
+	const struct vr_table *table = b->tree->nodes.items[disk_node].table;
 	int r = 0;
 
 	/* A disk that is one volume never had a table. */
-	if (!whole)
+	if (!whole && (!table || table->partial))
 		r = read_table_again(b, disk_node, finds);
 	table = b->tree->nodes.items[disk_node].table;
-	if (r == 0 && table && !table->partial)
+	if (r == 0 && table && !table->partial &&
+	    b->how->scan != VR_SCAN_ALWAYS)
 		return add_partitions(b, disk_node);
 	return r == 0 ? add_both(b, disk_node, finds) : r;
+}
+
+static int
+tell_unread(struct builder *b, uint32_t disk, uint64_t unread)
+{
+	char room[32];
+
+	return vr_findings_add(&b->tree->findings, VR_WARNING, "gaps-unread",
+			       "%s of disk %" PRIu32
+			       " hold data that no volume found so far "
+			       "explains, and were not read for signatures; "
+			       "--scan reads the whole disk.",
+			       vr_human_size(unread, room), disk + 1);
 }
 
 static int
@@ -339,6 +353,9 @@ add_without_table(struct builder *b, size_t disk_node)
 
 	r = vr_find_volumes(b->tree->disks[node->disk], &how, &finds);
 	b->tree->scanned |= finds.scanned;
+	if (r == 0 && finds.unread)
+		r = tell_unread(b, b->tree->nodes.items[disk_node].disk,
+				finds.unread);
 	if (r == 0)
 		r = add_finds(b, disk_node, &finds);
 	vr_finds_free(&finds);
@@ -357,7 +374,7 @@ add_disk_tree(struct builder *b, uint32_t disk)
 	if (r < 0)
 		return r;
 	table = b->tree->nodes.items[node].table;
-	if (table && !table->partial)
+	if (table && !table->partial && b->how->scan != VR_SCAN_ALWAYS)
 		return add_partitions(b, node);
 	return add_without_table(b, node);
 }
