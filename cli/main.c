@@ -4,6 +4,7 @@
 #include <string.h>
 #include <vmdkrescue.h>
 
+#include "mount_helper.h"
 #include "options.h"
 #include "progress.h"
 #include "render.h"
@@ -41,6 +42,8 @@ main(int argc, char **argv)
 	struct options options;
 	enum exit_status status;
 
+	if (argc > 0 && mount_helper_is_meant(argv[0]))
+		return mount_helper_main(argc, argv);
 	if (argc < 2) {
 		render_error("which command? Begin with: vmdk-rescue --help");
 		return EXIT_USAGE;

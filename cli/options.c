@@ -16,7 +16,7 @@
 
 static const struct option_row {
 	char letter;
-	bool has_short;
+	char brief; /* the short letter: true for its own, false for none */
 	const char *name, *argument, *help;
 } rows[] = {
 	{'o', true, "out", "DIR",
@@ -47,6 +47,12 @@ static const struct option_row {
 	{'s', false, "scan", NULL,
 	 "read the whole disk for signatures of volumes, even where the quick "
 	 "look finds all"},
+	{'D', false, "damaged", "HOW",
+	 "lost bytes read as zero (default), give an error, or raw: "
+	 "the ciphertext"},
+	{'O', 'o', "options", "LIST",
+	 "mount options: allow_other, damaged=error, cache=kernel, …"},
+	{'g', 'f', "foreground", NULL, "stay here until it is unmounted"},
 	{'j', false, "json", NULL, "one JSON object a line"},
 	{'q', true, "quiet", NULL, "only the result, in short"},
 	{'v', true, "verbose", NULL, "the evidence, too"},
@@ -55,8 +61,8 @@ static const struct option_row {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 static const struct command *const commands[] = {
-	&command_recover, &command_info, &command_map,
-	&command_volumes, &command_scan, &command_profiles,
+	&command_recover, &command_info, &command_map,	    &command_volumes,
+	&command_mount,	  &command_scan, &command_profiles,
 };
 
 const struct command *
@@ -70,6 +76,22 @@ static bool
 takes(const struct command *command, char letter)
 {
 	return letter == 'h' || strchr(command->options, letter) != NULL;
+}
+
+static char
+short_of(const struct option_row *row)
+{
+	return row->brief == true ? row->letter : row->brief;
+}
+
+/* getopt tells the letter that was typed; the row's own is what we go by. */
+static int
+letter_of(const struct command *command, int typed)
+{
+	for (size_t i = 0; i < ROWS; i++)
+		if (rows[i].brief == typed && takes(command, rows[i].letter))
+			return rows[i].letter;
+	return typed;
 }
 
 /* --- help ----------------------------------------------------------------- */
@@ -101,8 +123,9 @@ help_command(const struct command *command)
 
 		if (!takes(command, rows[i].letter))
 			continue;
-		if (rows[i].has_short)
-			snprintf(dash, sizeof(dash), "-%c, ", rows[i].letter);
+		if (short_of(&rows[i]))
+			snprintf(dash, sizeof(dash), "-%c, ",
+				 short_of(&rows[i]));
 		snprintf(left, sizeof(left), "%s--%s%s%s", dash, rows[i].name,
 			 rows[i].argument ? " " : "",
 			 rows[i].argument ? rows[i].argument : "");
@@ -129,9 +152,9 @@ make_tables(const struct command *command, char shorts[3 * ROWS + 2],
 						    : no_argument,
 			.val = rows[i].letter,
 		};
-		if (!rows[i].has_short)
+		if (!short_of(&rows[i]))
 			continue;
-		*shorts++ = rows[i].letter;
+		*shorts++ = short_of(&rows[i]);
 		if (rows[i].argument)
 			*shorts++ = ':';
 	}
@@ -189,6 +212,29 @@ parse_layer(const char *text, int *ret)
 	return false;
 }
 
+bool
+options_take_damaged(struct options *o, const char *name)
+{
+	static const char *const names[] = {
+		[VR_DAMAGED_ZERO] = "zero",
+		[VR_DAMAGED_ERROR] = "error",
+		[VR_DAMAGED_RAW] = "raw",
+	};
+
+	for (int i = 0; i < VR_DAMAGEDS; i++)
+		if (strcmp(name, names[i]) == 0) {
+			o->damaged = i;
+			return true;
+		}
+	return false;
+}
+
+bool
+options_take_capacity(struct options *o, const char *text)
+{
+	return parse_size(text, &o->capacity);
+}
+
 static bool
 take(struct options *o, int letter, const char *argument)
 {
@@ -223,6 +269,15 @@ take(struct options *o, int letter, const char *argument)
 		return o->verify_full || strcmp(argument, "sample") == 0;
 	case 's':
 		return o->scan = true;
+	case 'D':
+		return options_take_damaged(o, argument);
+	case 'O':
+		if (o->mount_count == MOUNT_OPTIONS_MOST)
+			return false;
+		o->mount[o->mount_count++] = argument;
+		return true;
+	case 'g':
+		return o->foreground = true;
 	case 'j':
 		return o->json = true;
 	case 'q':
@@ -301,12 +356,14 @@ options_parse(const struct command *command, int argc, char **argv,
 					   argv[optind - 1]);
 		if (letter == '?')
 			return unknown_option(command, argv[optind - 1]);
-		if (!take(&o, letter, optarg))
+		if (!take(&o, letter_of(command, letter), optarg))
 			return usage_error(command,
 					   "cannot be understood:", optarg);
 	}
 	o.paths = argv + optind;
 	o.path_count = argc - optind;
+	if (command->takes_place && o.path_count > 1)
+		o.place = o.paths[--o.path_count];
 	if (!check(command, &o))
 		return false;
 	*ret = o;

@@ -15,6 +15,8 @@ enum exit_status {
 
 enum map_format { FORMAT_AUTO, FORMAT_DDRESCUE, FORMAT_PICTURE, FORMAT_JSON };
 
+#define MOUNT_OPTIONS_MOST 16
+
 struct options {
 	bool json, quiet, verbose, force, esxi;
 	const char *out, *args, *adapter, *map, *profile;
@@ -22,6 +24,11 @@ struct options {
 	uint64_t capacity;
 	enum map_format format;
 	bool verify_full, scan;
+	int damaged;		 /* an enum vr_damaged */
+	bool foreground, sloppy; /* sloppy: unknown words of -o are none */
+	const char *mount[MOUNT_OPTIONS_MOST]; /* each a list with commas */
+	unsigned mount_count;
+	const char *place; /* the last operand, of commands that take a place */
 	char **paths;
 	int path_count;
 };
@@ -30,11 +37,12 @@ struct command {
 	const char *name, *operands, *summary;
 	const char *options; /* letters of the option table that it takes */
 	bool needs_path;
+	bool takes_place; /* where to: behind the paths */
 	enum exit_status (*run)(const struct options *options);
 };
 
 extern const struct command command_recover, command_info, command_map,
-	command_scan, command_profiles, command_volumes;
+	command_scan, command_profiles, command_volumes, command_mount;
 
 /* NULL behind the last. */
 const struct command *command_at(unsigned index);
@@ -47,5 +55,9 @@ bool options_parse(const struct command *command, int argc, char **argv,
 		   struct options *ret, enum exit_status *ret_status);
 
 void help_overview(void);
+
+/* What a list of mount options says, too: see mount_options.c. */
+bool options_take_damaged(struct options *options, const char *name);
+bool options_take_capacity(struct options *options, const char *text);
 
 #endif

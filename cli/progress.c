@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 static bool shown;
+static volatile sig_atomic_t cancelled;
 
 int
 progress_show(void *data, const char *doing, uint64_t done, uint64_t total)
@@ -35,7 +36,14 @@ static void
 on_signal(int number)
 {
 	(void)number;
+	cancelled = 1;
 	vr_cancel();
+}
+
+bool
+progress_cancelled(void)
+{
+	return cancelled;
 }
 
 void

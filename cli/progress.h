@@ -12,6 +12,7 @@ void progress_clear(void);
 
 /* SIGINT, SIGTERM and SIGHUP end the work in good order. */
 void progress_catch_signals(void);
+bool progress_cancelled(void);
 
 /* The library's options from ours. */
 struct vr_options progress_options(const struct options *options);

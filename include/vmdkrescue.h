@@ -378,6 +378,19 @@ VR_API const struct vr_map *vr_disk_map(const struct vr_disk *disk);
 /* The disk's bytes as they stand, damage in the extents' flags; belongs to it. */
 VR_API struct vr_source *vr_disk_source(const struct vr_disk *disk);
 
+/*
+ * A descriptor for the disk as one raw file of that name in the same folder,
+ * from its first byte on: what every reader takes. free() it.
+ */
+VR_API int vr_disk_descriptor(const struct vr_disk *disk, const char *raw,
+			      char **ret);
+
+/*
+ * 0 where path, which is there, is apart from the evidence; VR_E_USAGE and a
+ * sentence where it lies in an evidence's folder, or holds one.
+ */
+VR_API int vr_vm_apart(const struct vr_vm *vm, const char *path);
+
 /* The report of all disks as JSON, schema vmdk-rescue-report-1; free() it. */
 VR_API int vr_vm_report(const struct vr_vm *vm, char **ret);
 

@@ -237,3 +237,24 @@ vr_place_choose(const struct vr_vm *vm,
 		*ret = vr_steal(out);
 	return r;
 }
+
+int
+vr_vm_apart(const struct vr_vm *vm, const char *path)
+{
+	const struct vr_recover_options none = {.size = sizeof(none)};
+	vr_cleanup(vr_free_p) char *shown = vr_printable(path);
+	vr_cleanup(vr_free_p) char *real = realpath(path, NULL);
+	struct evidence e = {0};
+	int r;
+
+	if (!real)
+		return vr_fail_errno("'%s'", shown ? shown : "?");
+	r = gather(&e, vm, &none);
+	if (r == 0 && (is_evidence(&e, real) || holds_evidence(&e, real)))
+		r = vr_fail(VR_E_USAGE,
+			    "'%s' lies in the evidence's folder, or is one "
+			    "that holds it: name another place",
+			    shown ? shown : "?");
+	evidence_free(&e);
+	return r;
+}
