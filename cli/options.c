@@ -23,7 +23,8 @@ static const struct option_row {
 	 "folder to make (default NAME.rescue); of "
 	 "several VMs, the folder for all of them"},
 	{'f', false, "force", NULL, "replace an earlier result"},
-	{'e', false, "esxi", NULL, "also write a descriptor for an ESXi host"},
+	{'e', false, "esxi", NULL,
+	 "also write a repaired flat file for an ESXi host"},
 	{'a', false, "args", "S,C,B",
 	 "take these for the .args file: MiB "
 	 "skipped, MiB encrypted, bytes"},
@@ -53,6 +54,9 @@ static const struct option_row {
 	{'O', 'o', "options", "LIST",
 	 "mount options: allow_other, damaged=error, cache=kernel, …"},
 	{'g', 'f', "foreground", NULL, "stay here until it is unmounted"},
+	{'u', false, "undo", NULL, "take the patches back"},
+	{'n', false, "no-repairs", NULL,
+	 "leave the guest's structures as they are"},
 	{'j', false, "json", NULL, "one JSON object a line"},
 	{'q', true, "quiet", NULL, "only the result, in short"},
 	{'v', true, "verbose", NULL, "the evidence, too"},
@@ -61,8 +65,8 @@ static const struct option_row {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 static const struct command *const commands[] = {
-	&command_recover, &command_info, &command_map,	    &command_volumes,
-	&command_mount,	  &command_scan, &command_profiles,
+	&command_recover, &command_info,  &command_map,	 &command_volumes,
+	&command_mount,	  &command_patch, &command_scan, &command_profiles,
 };
 
 const struct command *
@@ -278,6 +282,10 @@ take(struct options *o, int letter, const char *argument)
 		return true;
 	case 'g':
 		return o->foreground = true;
+	case 'u':
+		return o->undo = true;
+	case 'n':
+		return o->no_repairs = true;
 	case 'j':
 		return o->json = true;
 	case 'q':

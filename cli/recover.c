@@ -40,25 +40,29 @@ show_what_to_type(const struct vr_vm *vm, const char *folder)
 }
 
 static void
-show_products(const struct vr_vm *vm, const struct options *options,
-	      const char *folder)
+show_products(const struct vr_vm *vm, const struct vr_guest *guest,
+	      const struct options *options, const char *folder)
 {
 	char *shown = vr_printable(folder);
 
 	show_vm(vm, options);
+	if (guest)
+		show_repairs(guest, options);
 	printf("\nWritten to %s%s%s, nothing else was changed:\n",
 	       render_colour(stdout, BOLD), shown ? shown : "?",
 	       render_colour(stdout, PLAIN));
 	show_product_names(vm);
-	printf("  report.json  for scripts\n%s",
+	if (guest && vr_guest_patches(guest))
+		printf("  *.patches  lists the repairs, to be reviewed\n");
+	printf("  report.json, volumes.json  for scripts\n%s",
 	       options->esxi ? "  esxi/  for the host\n" : "");
 	show_what_to_type(vm, folder);
 	free(shown);
 }
 
 static int
-show_result(const struct vr_vm *vm, const struct options *options,
-	    const char *folder)
+show_result(const struct vr_vm *vm, const struct vr_guest *guest,
+	    const struct options *options, const char *folder)
 {
 	progress_clear();
 	if (options->json)
@@ -66,14 +70,14 @@ show_result(const struct vr_vm *vm, const struct options *options,
 	if (options->quiet)
 		printf("%s\n", folder);
 	else
-		show_products(vm, options, folder);
+		show_products(vm, guest, options, folder);
 	return 0;
 }
 
 /* -o is the result's own folder for one VM, and the parent of several. */
 static enum exit_status
-recover_vm(const struct vr_vm *vm, const char *path,
-	   const struct options *options)
+recover_with(const struct vr_vm *vm, const struct vr_guest *guest,
+	     const char *path, const struct options *options)
 {
 	bool single = options->path_count == 1;
 	const struct vr_recover_options how = {
@@ -84,6 +88,9 @@ recover_vm(const struct vr_vm *vm, const char *path,
 		.evidence_count = (size_t)options->path_count,
 		.force = options->force,
 		.esxi = options->esxi,
+		.guest = guest,
+		.progress = options->quiet || options->json ? NULL
+							    : progress_show,
 	};
 	enum exit_status status;
 	char *folder;
@@ -92,9 +99,28 @@ recover_vm(const struct vr_vm *vm, const char *path,
 	r = vr_vm_recover(vm, &how, &folder);
 	if (r < 0)
 		return show_error(path, options, r);
-	r = show_result(vm, options, folder);
-	status = r < 0 ? show_error(path, options, r) : show_status(vm);
+	r = show_result(vm, guest, options, folder);
+	status = r < 0 ? show_error(path, options, r)
+		       : show_guest_status(vm, guest);
 	free(folder);
+	return status;
+}
+
+static enum exit_status
+recover_vm(const struct vr_vm *vm, const char *path,
+	   const struct options *options)
+{
+	struct vr_guest_options how = progress_guest(options);
+	enum exit_status status;
+	struct vr_guest *guest;
+	int r;
+
+	how.no_repairs = options->no_repairs;
+	r = vr_guest_open(vm, &how, &guest);
+	if (r < 0)
+		return show_error(path, options, r);
+	status = recover_with(vm, guest, path, options);
+	vr_guest_free(guest);
 	return status;
 }
 
@@ -122,8 +148,8 @@ recover_run(const struct options *options)
 const struct command command_recover = {
 	.name = "recover",
 	.operands = "DISK|FOLDER...",
-	.summary = "make a descriptor that opens, and a map",
-	.options = "ofeacdmpVjqv",
+	.summary = "repair, make a descriptor that opens, and a map",
+	.options = "ofensacdmpVjqv",
 	.needs_path = true,
 	.run = recover_run,
 };

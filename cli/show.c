@@ -164,6 +164,33 @@ show_vm(const struct vr_vm *vm, const struct options *options)
 	}
 }
 
+static void
+show_repairs_made(const struct vr_guest *guest, const struct options *options)
+{
+	struct vr_step_info step = {.size = sizeof(step)};
+
+	for (size_t i = 0; i < vr_guest_steps(guest); i++) {
+		vr_guest_step(guest, i, &step);
+		render_field_f(stdout, AT, i ? "" : "Repairs",
+			       "%s (%s; %" PRIu64 " bytes)%s%s", step.what,
+			       vr_risk_name(step.risk), step.bytes,
+			       options->verbose ? ": " : "",
+			       options->verbose ? step.evidence : "");
+	}
+}
+
+void
+show_repairs(const struct vr_guest *guest, const struct options *options)
+{
+	struct vr_finding finding;
+
+	show_repairs_made(guest, options);
+	for (size_t i = 0; i < vr_guest_findings(guest); i++) {
+		vr_guest_finding(guest, i, &finding);
+		render_finding(stdout, &finding);
+	}
+}
+
 int
 show_vm_json(const struct vr_vm *vm, const char *folder)
 {
@@ -255,6 +282,19 @@ show_status(const struct vr_vm *vm)
 			return EXIT_LOSSES;
 	}
 	return EXIT_DONE;
+}
+
+enum exit_status
+show_guest_status(const struct vr_vm *vm, const struct vr_guest *guest)
+{
+	struct vr_finding finding;
+
+	for (size_t i = 0; guest && i < vr_guest_findings(guest); i++) {
+		vr_guest_finding(guest, i, &finding);
+		if (finding.severity == VR_LOSS)
+			return EXIT_LOSSES;
+	}
+	return show_status(vm);
 }
 
 enum exit_status

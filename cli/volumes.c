@@ -127,37 +127,16 @@ show_volume(const struct vr_volume_info *v, const struct options *options)
 }
 
 static void
-show_steps(const struct vr_guest *guest, const struct options *options)
-{
-	struct vr_step_info step = {.size = sizeof(step)};
-
-	for (size_t i = 0; i < vr_guest_steps(guest); i++) {
-		vr_guest_step(guest, i, &step);
-		render_field_f(stdout, AT, i ? "" : "Repairs",
-			       "%s (%s; %" PRIu64 " bytes)%s%s", step.what,
-			       vr_risk_name(step.risk), step.bytes,
-			       options->verbose ? ": " : "",
-			       options->verbose ? step.evidence : "");
-	}
-}
-
-static void
 show_guest(const struct vr_guest *guest, const struct options *options)
 {
 	struct vr_volume_info v = {.size = sizeof(v)};
-	struct vr_finding finding;
-
 	for (size_t i = 0; i < vr_guest_volumes(guest); i++) {
 		vr_guest_volume(guest, i, &v);
 		show_volume(&v, options);
 	}
 	if (options->quiet)
 		return;
-	show_steps(guest, options);
-	for (size_t i = 0; i < vr_guest_findings(guest); i++) {
-		vr_guest_finding(guest, i, &finding);
-		render_finding(stdout, &finding);
-	}
+	show_repairs(guest, options);
 }
 
 /* --- for scripts ---------------------------------------------------------- */
@@ -176,19 +155,6 @@ show_json(const struct vr_guest *guest)
 }
 
 static enum exit_status
-status_of(const struct vr_vm *vm, const struct vr_guest *guest)
-{
-	struct vr_finding finding;
-
-	for (size_t i = 0; i < vr_guest_findings(guest); i++) {
-		vr_guest_finding(guest, i, &finding);
-		if (finding.severity == VR_LOSS)
-			return EXIT_LOSSES;
-	}
-	return show_status(vm);
-}
-
-static enum exit_status
 volumes_of(const struct vr_vm *vm, const char *path,
 	   const struct options *options)
 {
@@ -204,7 +170,8 @@ volumes_of(const struct vr_vm *vm, const char *path,
 		r = show_json(guest);
 	else
 		show_guest(guest, options);
-	status = r < 0 ? show_error(path, options, r) : status_of(vm, guest);
+	status = r < 0 ? show_error(path, options, r)
+		       : show_guest_status(vm, guest);
 	vr_guest_free(guest);
 	return status;
 }

@@ -627,7 +627,11 @@ struct vr_recover_options {
 	const char *const *evidence;
 	size_t evidence_count;
 	bool force; /* replace an earlier result of ours */
-	bool esxi;  /* also a vmfs descriptor for the host */
+	bool esxi; /* also a repaired flat file, and a descriptor for the host */
+	/* The VM's, with the repairs to make; NULL: no repairs. */
+	const struct vr_guest *guest;
+	vr_progress progress; /* of the long copies */
+	void *progress_data;
 };
 
 /*
@@ -640,6 +644,21 @@ VR_API int vr_vm_recover(const struct vr_vm *vm,
 
 /* The name that a disk's products bear, safe everywhere; free() it. */
 VR_API int vr_vm_product(const struct vr_vm *vm, size_t index, char **ret);
+
+struct vr_patch_result {
+	size_t size; /* sizeof(struct vr_patch_result) */
+	size_t patches, changed;
+	uint64_t bytes; /* that were changed */
+};
+
+/*
+ * Applies a list of patches (NAME.patches of a result) to a copy of the disk, or
+ * takes them back. Looks at all places first: VR_E_FORMAT, and nothing changed,
+ * where the copy holds neither the bytes before nor those after. VR_E_DENIED for
+ * the evidence itself. Applying twice changes nothing.
+ */
+VR_API int vr_patch_file(const char *list, const char *target, bool undo,
+			 struct vr_patch_result *ret);
 
 /* --- datastores ---------------------------------------------------------- */
 

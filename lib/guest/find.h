@@ -34,7 +34,7 @@ struct vr_find_how {
 };
 
 /* Without being asked to, gaps are read up to so many bytes. */
-#define VR_FIND_GAPS_MOST (UINT64_C(4) << 30)
+#define VR_FIND_GAPS_MOST (UINT64_C(512) << 20)
 
 int vr_find_volumes(struct vr_source *disk, const struct vr_find_how *how,
 		    struct vr_finds *ret);

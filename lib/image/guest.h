@@ -23,8 +23,6 @@ struct vr_guest {
 	enum vr_head *heads;
 	struct vr_volume_sums *sums;
 };
-/* The document of vr_guest_report(). */
-struct json_object *vr_guest_json(const struct vr_guest *g);
 VR_CLEANUP_FOR(struct vr_guest, vr_guest_free)
 
 #endif

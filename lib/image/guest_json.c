@@ -159,8 +159,8 @@ json_of_guest_findings(const struct vr_guest *g)
 	return array;
 }
 
-struct json_object *
-vr_guest_json(const struct vr_guest *g)
+static struct json_object *
+json_of_guest(const struct vr_guest *g)
 {
 	struct json_object *root = json_object_new_object();
 	struct json_object *volumes = json_object_new_array();
@@ -182,7 +182,7 @@ vr_guest_json(const struct vr_guest *g)
 int
 vr_guest_report(const struct vr_guest *g, char **ret)
 {
-	struct json_object *root = vr_guest_json(g);
+	struct json_object *root = json_of_guest(g);
 	const char *text = json_object_to_json_string_ext(
 		root, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE);
 	char *copy = text ? strdup(text) : NULL;

@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "image/guest.h"
 #include "image/place.h"
 #include "output/output.h"
 
@@ -86,10 +87,13 @@ is_product_name(const char *link, const char *disk)
 	size_t n = strlen(disk);
 
 	return strcasecmp(link, "report.json") == 0 ||
+	       strcasecmp(link, "volumes.json") == 0 ||
 	       strcasecmp(link, "esxi") == 0 ||
 	       (strncasecmp(link, disk, n) == 0 &&
 		(strcasecmp(link + n, ".vmdk") == 0 ||
-		 strcasecmp(link + n, ".map") == 0));
+		 strcasecmp(link + n, ".map") == 0 ||
+		 strcasecmp(link + n, ".patches") == 0 ||
+		 strcasecmp(link + n, "-repair.vmdk") == 0));
 }
 
 static char *
@@ -199,6 +203,21 @@ fill_disk(const struct vr_product_job *job, const struct vr_disk *disk,
 	return r;
 }
 
+/* The disk's node of the tree comes before all that lies on it. */
+static int
+fill_repairs(const struct vr_guest *guest, uint32_t number,
+	     const struct vr_disk *disk, struct vr_product_disk *ret)
+{
+	ret->number = number;
+	ret->evidence = ret->repaired = disk->source;
+	if (!guest)
+		return 0;
+	ret->repairs = guest->plan;
+	ret->repaired = guest->repaired[number];
+	ret->repair_name = vr_format("%s-repair.vmdk", ret->name);
+	return ret->repair_name ? vr_product_stretch(ret) : vr_fail_memory();
+}
+
 static void
 job_free(struct vr_product_job *job)
 {
@@ -210,13 +229,16 @@ job_free(struct vr_product_job *job)
 			free(disk->parts[j].link);
 		}
 		free(disk->parts);
+		free(disk->repair_name);
+		vr_ranges_free(&disk->stretches);
 		free(disk->name);
 	}
 	free(job->disks);
 }
 
 static int
-fill_job(const struct vr_vm *vm, struct vr_product_job *job)
+fill_job(const struct vr_vm *vm, const struct vr_guest *guest,
+	 struct vr_product_job *job)
 {
 	int r = 0;
 
@@ -231,22 +253,9 @@ fill_job(const struct vr_vm *vm, struct vr_product_job *job)
 	}
 	for (size_t i = 0; r == 0 && i < job->disk_count; i++)
 		r = fill_disk(job, vm->disks.items[i], &job->disks[i]);
+	for (uint32_t i = 0; r == 0 && i < job->disk_count; i++)
+		r = fill_repairs(guest, i, vm->disks.items[i], &job->disks[i]);
 	return r;
-}
-
-static int
-check_esxi(const struct vr_product_job *job)
-{
-	for (size_t i = 0; job->esxi && i < job->disk_count; i++)
-		if (!vr_product_fits_esxi(&job->disks[i]))
-			return vr_fail(VR_E_UNSUPPORTED,
-				       "the disk '%s' consists of %zu files, "
-				       "which a host does not take: leave out "
-				       "--esxi, and convert the disk with "
-				       "qemu-img from its new descriptor",
-				       job->disks[i].name,
-				       job->disks[i].part_count);
-	return 0;
 }
 
 /* Made only once nothing can go wrong any more but the writing itself. */
@@ -283,6 +292,7 @@ vr_vm_recover(const struct vr_vm *vm, const struct vr_recover_options *options,
 {
 	vr_cleanup(vr_free_p) char *name = safe_name(vm->name, NAME_MOST);
 	vr_cleanup(vr_free_p) char *report = NULL, *out = NULL;
+	vr_cleanup(vr_free_p) char *volumes = NULL;
 	struct vr_recover_options taken = {.size = sizeof(taken)};
 	struct vr_product_job job = {0};
 	int r;
@@ -292,14 +302,17 @@ vr_vm_recover(const struct vr_vm *vm, const struct vr_recover_options *options,
 	if (!name)
 		return vr_fail_memory();
 	job.esxi = taken.esxi;
+	job.progress = taken.progress;
+	job.progress_data = taken.progress_data;
 	r = vr_place_choose(vm, &taken, name, &out);
 	if (r == 0)
-		r = fill_job(vm, &job);
-	if (r == 0)
-		r = check_esxi(&job);
+		r = fill_job(vm, taken.guest, &job);
 	if (r == 0)
 		r = vr_vm_report(vm, &report);
+	if (r == 0 && taken.guest)
+		r = vr_guest_report(taken.guest, &volumes);
 	job.report = report;
+	job.volumes = volumes;
 	if (r == 0 && !taken.out)
 		r = make_into(taken.into);
 	if (r == 0)
@@ -314,7 +327,7 @@ int
 vr_vm_product(const struct vr_vm *vm, size_t index, char **ret)
 {
 	struct vr_product_job job = {0};
-	int r = fill_job(vm, &job);
+	int r = fill_job(vm, NULL, &job);
 
 	if (r == 0) {
 		*ret = job.disks[index].name;

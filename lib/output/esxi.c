@@ -1,43 +1,113 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * The descriptor as a host wants it: one VMFS extent without an offset, named
- * as the flat file is on the datastore. In a folder of its own, because it bears
- * the same name as the one for readers off the host.
+ * What a host takes: one flat file of exactly the capacity, repaired, with zeros
+ * where bytes are lost, and a descriptor with one VMFS extent without an offset.
+ * In a folder of its own, because it bears the same name as the one for readers
+ * off the host.
  */
+#include <inttypes.h>
+#include <sys/statvfs.h>
+
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
+#include "io/copy.h"
 #include "output/output.h"
 
 #define FOLDER "esxi"
 
+/* Full disks are better met before the first hour of copying than after it. */
 static int
-write_disk(struct vr_stage *stage, const struct vr_product_disk *disk)
+check_space(FILE *file, struct vr_source *view)
 {
-	const struct vr_product_part *part = &disk->parts[0];
+	char need[32], have[32];
+	struct statvfs fs;
+	uint64_t stored, free_bytes;
+	int r = vr_copy_stored(view, &stored);
+
+	if (r < 0 || fstatvfs(fileno(file), &fs) < 0)
+		return r;
+	if (!vr_mul(fs.f_bavail, fs.f_frsize, &free_bytes) ||
+	    stored <= free_bytes)
+		return 0;
+	return vr_fail(VR_E_FULL,
+		       "the copy for the host needs %s, but only %s are free "
+		       "there: choose another folder with -o",
+		       vr_human_size(stored, need),
+		       vr_human_size(free_bytes, have));
+}
+
+static int
+copy_flat(FILE *file, const struct vr_product_disk *disk,
+	  const struct vr_product_job *job)
+{
+	vr_cleanup(vr_source_free_p) struct vr_source *view = NULL;
+	const struct vr_copy_how how = {
+		.doing = "copying the disk for the host, MiB",
+		.progress = job->progress,
+		.progress_data = job->progress_data,
+	};
+	int r = vr_view_open(disk->repaired, VR_DAMAGED_ZERO, &view);
+
+	if (r == 0)
+		r = check_space(file, view);
+	return r == 0 ? vr_copy_sparse(view, fileno(file), &how) : r;
+}
+
+static int
+write_flat(struct vr_stage *stage, const struct vr_product_disk *disk,
+	   const struct vr_product_job *job, const char *flat)
+{
+	vr_cleanup(vr_free_p) char *name = vr_format(FOLDER "/%s", flat);
+	FILE *file;
+	int r, closed;
+
+	if (!name)
+		return vr_fail_memory();
+	r = vr_stage_create(stage, name, &file);
+	if (r < 0)
+		return r;
+	r = copy_flat(file, disk, job);
+	closed = vr_stage_close(stage, name, file);
+	return r < 0 ? r : closed;
+}
+
+static int
+write_descriptor(struct vr_stage *stage, const struct vr_product_disk *disk,
+		 const char *flat)
+{
 	vr_cleanup(vr_free_p) char *name =
 		vr_format(FOLDER "/%s.vmdk", disk->name);
-	vr_cleanup(vr_free_p) char *link = vr_format(FOLDER "/%s", part->link);
 	vr_cleanup(vr_free_p) char *text = NULL;
 	const struct vr_extent_line line = {
 		.sectors = disk->capacity / VR_SECTOR,
 		.type = "VMFS",
-		.name = part->link,
+		.name = flat,
 	};
 	struct vr_descriptor_plan plan = disk->plan;
 	int r;
 
-	if (!name || !link)
+	if (!name)
 		return vr_fail_memory();
 	plan.create_type = "vmfs";
 	plan.extents = &line;
 	plan.extent_count = 1;
 	r = vr_descriptor_write(&plan, &text);
-	if (r == 0)
-		r = vr_stage_text(stage, name, text);
-	return r == 0 && !vr_stage_has(stage, link)
-		       ? vr_stage_link(stage, link, part->evidence)
-		       : r;
+	return r == 0 ? vr_stage_text(stage, name, text) : r;
+}
+
+static int
+write_disk(struct vr_stage *stage, const struct vr_product_disk *disk,
+	   const struct vr_product_job *job)
+{
+	vr_cleanup(vr_free_p) char *flat =
+		vr_format("%s-flat.vmdk", disk->name);
+	int r;
+
+	if (!flat)
+		return vr_fail_memory();
+	r = write_flat(stage, disk, job, flat);
+	return r == 0 ? write_descriptor(stage, disk, flat) : r;
 }
 
 static int
@@ -49,8 +119,7 @@ esxi_write(struct vr_stage *stage, const struct vr_product_job *job)
 		return 0;
 	r = vr_stage_folder(stage, FOLDER);
 	for (size_t i = 0; r == 0 && i < job->disk_count; i++)
-		if (vr_product_fits_esxi(&job->disks[i]))
-			r = write_disk(stage, &job->disks[i]);
+		r = write_disk(stage, &job->disks[i], job);
 	return r;
 }
 

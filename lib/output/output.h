@@ -6,6 +6,7 @@
 
 #include "format/descriptor_write.h"
 #include "output/stage.h"
+#include "repair/plan.h"
 
 /* Bytes of the evidence, under the name that they have beside the descriptor. */
 struct vr_product_part {
@@ -22,13 +23,31 @@ struct vr_product_disk {
 	size_t part_count;
 	struct vr_descriptor_plan plan; /* all but type and extents */
 	const struct vr_map *map;
+
+	/* The repairs, where there are any: the plan, by the disk's number in it. */
+	const struct vr_plan *repairs;
+	uint32_t number;
+	struct vr_source *evidence; /* the disk as it is, */
+	struct vr_source *repaired; /* and with the repairs; of the guest */
+	char *repair_name;	    /* of the extent that holds them */
+	/* What that extent stands for, whole sectors, ascending. */
+	struct vr_ranges stretches;
 };
+
+/*
+ * Fills stretches with the sectors that the repairs touch; close ones are joined
+ * until their lines fit a descriptor that every reader takes.
+ */
+int vr_product_stretch(struct vr_product_disk *disk);
 
 struct vr_product_job {
 	struct vr_product_disk *disks;
 	size_t disk_count;
 	bool esxi;
 	const char *report;
+	const char *volumes; /* on one line; NULL: nobody looked at the guest */
+	vr_progress progress;
+	void *progress_data;
 };
 
 /* A kind of product: writes what it makes of the job into the stage. */
@@ -39,9 +58,6 @@ struct vr_output {
 
 /* NULL behind the last. */
 const struct vr_output *vr_output_row(size_t index);
-
-/* A disk that ESXi can take as it is: one file from its first byte on. */
-bool vr_product_fits_esxi(const struct vr_product_disk *disk);
 
 /* More block lines than this are left out of a map: the runs say it all. */
 #define VR_OUTPUT_MAP_LINES 4000000

@@ -4,7 +4,11 @@
 static int
 report_write(struct vr_stage *stage, const struct vr_product_job *job)
 {
-	return vr_stage_text(stage, "report.json", job->report);
+	int r = vr_stage_text(stage, "report.json", job->report);
+
+	return r == 0 && job->volumes
+		       ? vr_stage_text(stage, "volumes.json", job->volumes)
+		       : r;
 }
 
 const struct vr_output vr_output_report = {

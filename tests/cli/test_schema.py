@@ -18,7 +18,8 @@ except ImportError:
 
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(support.HERE)),
                       "schema")
-NAMES = ("report", "map", "scan", "profile", "error", "volumes")
+NAMES = ("report", "map", "scan", "profile", "error", "volumes",
+         "patch")
 
 
 def schema_of(name):
@@ -66,6 +67,7 @@ class Schemas(support.Scratch):
             report = json.loads(read(out + "/report.json"))
             self.assertNotIn("folder", report)
             self.check(report)
+            self.check(json.loads(read(out + "/volumes.json")))
 
     def striped(self, name, mib, **how):
         """A sparse disk with some text, attacked by the usual rule."""
@@ -133,6 +135,10 @@ class Schemas(support.Scratch):
                      ["info", "--args", "x", flat],
                      ["recover", "-o", self.aside(), self.at("clean")]):
             self.check(support.run(*argv, "--json").json())
+        copy = self.file("copy.raw", bytes(4096))
+        patches = self.file("list.patches", b"vmdk-rescue-patches 1\n"
+                            b"capacity 4096\npatch 0 1\n- 00\n+ 01\n")
+        self.check(support.run("patch", "--json", patches, copy).json())
         self.check_coverage()
         self.check_mutants()
 

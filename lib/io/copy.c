@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include "io/copy.h"
+
+#include <errno.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/cancel.h"
+#include "base/checked.h"
+#include "base/error.h"
+
+#define BUFFER ((size_t)1 << 20)
+/* Holes are kept at the grain of most file systems. */
+#define GRAIN ((size_t)4096)
+
+static bool
+is_zero(const uint8_t *bytes, size_t n)
+{
+	return n == 0 ||
+	       (bytes[0] == 0 && memcmp(bytes, bytes + 1, n - 1) == 0);
+}
+
+static int
+write_at(int fd, const uint8_t *bytes, size_t n, uint64_t off)
+{
+	while (n > 0) {
+		ssize_t wrote = pwrite(fd, bytes, n, (off_t)off);
+
+		if (wrote < 0 && errno == EINTR)
+			continue;
+		if (wrote < 0)
+			return vr_fail_errno("writing the copy");
+		bytes += wrote;
+		n -= (size_t)wrote;
+		off += (uint64_t)wrote;
+	}
+	return 0;
+}
+
+/* Runs of grains that are not zero, in one write each. */
+static int
+write_data(int fd, const uint8_t *bytes, size_t n, uint64_t off)
+{
+	size_t from = 0;
+
+	for (size_t at = 0; at < n;) {
+		size_t here =
+			(size_t)vr_min(GRAIN - (off + at) % GRAIN, n - at);
+		bool zero = is_zero(bytes + at, here);
+
+		if (zero && at > from) {
+			int r = write_at(fd, bytes + from, at - from,
+					 off + from);
+
+			if (r < 0)
+				return r;
+		}
+		at += here;
+		if (zero)
+			from = at;
+	}
+	return from < n ? write_at(fd, bytes + from, n - from, off + from) : 0;
+}
+
+struct copier {
+	struct vr_source *from;
+	int fd;
+	const struct vr_copy_how *how;
+	uint8_t *buffer;
+};
+
+static int
+tick(struct copier *c, uint64_t done)
+{
+	if (c->how->progress &&
+	    c->how->progress(c->how->progress_data, c->how->doing,
+			     done / VR_MIB, c->from->size / VR_MIB))
+		return vr_fail(VR_E_CANCELLED, "cancelled");
+	return vr_check_cancel();
+}
+
+static int
+copy_extent(struct copier *c, uint64_t off, uint64_t length)
+{
+	int r = 0;
+
+	while (r == 0 && length > 0) {
+		size_t n = (size_t)vr_min(length, BUFFER - off % BUFFER);
+
+		r = tick(c, off);
+		if (r == 0)
+			r = vr_source_read_at(c->from, c->buffer, n, off);
+		if (r == 0)
+			r = write_data(c->fd, c->buffer, n, off);
+		off += n;
+		length -= n;
+	}
+	return r;
+}
+
+static bool
+needs_copying(const struct vr_extent *extent)
+{
+	return !(extent->flags & (VR_EXTENT_HOLE | VR_EXTENT_ZERO));
+}
+
+static int
+copy_all(struct copier *c)
+{
+	struct vr_extent extent;
+	int r = 0;
+
+	if (ftruncate(c->fd, (off_t)c->from->size) < 0)
+		return vr_fail_errno("making a file of that size");
+	for (uint64_t off = 0; r == 0 && off < c->from->size;
+	     off += extent.length) {
+		r = vr_source_next(c->from, off, &extent);
+		if (r == 0 && needs_copying(&extent))
+			r = copy_extent(c, off, extent.length);
+	}
+	return r;
+}
+
+int
+vr_copy_sparse(struct vr_source *from, int fd, const struct vr_copy_how *how)
+{
+	struct copier c = {from, fd, how, malloc(BUFFER)};
+	int r = c.buffer ? copy_all(&c) : vr_fail_memory();
+
+	free(c.buffer);
+	return r;
+}
+
+int
+vr_copy_stored(struct vr_source *from, uint64_t *ret_bytes)
+{
+	struct vr_extent extent;
+	uint64_t sum = 0;
+
+	for (uint64_t off = 0; off < from->size; off += extent.length) {
+		int r = vr_source_next(from, off, &extent);
+
+		if (r < 0)
+			return r;
+		if (needs_copying(&extent))
+			sum += extent.length;
+	}
+	*ret_bytes = sum;
+	return 0;
+}

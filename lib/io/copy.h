@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef VR_IO_COPY_H
+#define VR_IO_COPY_H
+
+#include "io/source.h"
+
+/*
+ * All bytes of a source into a file that is open for writing, at the same
+ * offsets; the file gets the source's size. What is a hole, or reads as zeros,
+ * stays a hole of the file, which should be fresh.
+ */
+struct vr_copy_how {
+	const char *doing; /* for the progress, which counts MiB */
+	vr_progress progress;
+	void *progress_data;
+};
+int vr_copy_sparse(struct vr_source *from, int fd,
+		   const struct vr_copy_how *how);
+
+/* Bytes that a copy would have to store, at most. */
+int vr_copy_stored(struct vr_source *from, uint64_t *ret_bytes);
+
+#endif
