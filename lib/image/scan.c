@@ -37,10 +37,9 @@ is_folder(const struct vr_folder *folder, const char *name, char **ret_path)
 	return *ret_path && lstat(*ret_path, &st) == 0 && S_ISDIR(st.st_mode);
 }
 
-static int scan_folder(struct scan *scan, const char *path, unsigned depth,
-		       bool within_result);
+static int scan_folder(struct scan *scan, const char *path, unsigned depth);
 
-/* Of the folders in a result only this one is the result's own. */
+/* A copy for the host: of a result's folders this one is the result's own. */
 static bool
 is_part_of_result(const char *path)
 {
@@ -56,9 +55,9 @@ scan_below(struct scan *scan, const struct vr_folder *folder, unsigned depth,
 	for (size_t i = 0; r == 0 && i < folder->names.count; i++) {
 		vr_cleanup(vr_free_p) char *path = NULL;
 
-		if (is_folder(folder, folder->names.items[i], &path))
-			r = scan_folder(scan, path, depth + 1,
-					is_result && is_part_of_result(path));
+		if (is_folder(folder, folder->names.items[i], &path) &&
+		    !(is_result && is_part_of_result(path)))
+			r = scan_folder(scan, path, depth + 1);
 		else if (!path)
 			r = vr_fail_memory();
 	}
@@ -82,8 +81,7 @@ report_vm(struct scan *scan, const char *path)
 }
 
 static int
-scan_folder(struct scan *scan, const char *path, unsigned depth,
-	    bool within_result)
+scan_folder(struct scan *scan, const char *path, unsigned depth)
 {
 	vr_cleanup(vr_folder_free_p) struct vr_folder *folder = NULL;
 	bool is_result = false;
@@ -100,8 +98,7 @@ scan_folder(struct scan *scan, const char *path, unsigned depth,
 		return report_failure(scan, path, r);
 	/* An earlier result shows the same disks again, by links. */
 	is_result = vr_stage_is_result(path);
-	if (folder->disks.count ||
-	    (folder->findings.count && !is_result && !within_result))
+	if (folder->disks.count || (folder->findings.count && !is_result))
 		r = report_vm(scan, path);
 	return r == 0 ? scan_below(scan, folder, depth, is_result) : r;
 }
@@ -117,7 +114,7 @@ vr_scan(const char *path, const struct vr_options *options, vr_scan_found found,
 
 	vr_options_take(options, &scan.options);
 	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
-		return scan_folder(&scan, path, 0, false);
+		return scan_folder(&scan, path, 0);
 	r = vr_vm_open(path, &scan.options, &vm);
 	return r < 0 ? report_failure(&scan, path, r) : found(data, path, vm);
 }

@@ -62,6 +62,24 @@ write_data(int fd, const uint8_t *bytes, size_t n, uint64_t off)
 	return from < n ? write_at(fd, bytes + from, n - from, off + from) : 0;
 }
 
+int
+vr_copy_read(struct vr_source *from, uint8_t *bytes, size_t n, uint64_t off)
+{
+	int r = vr_source_read_at(from, bytes, n, off);
+
+	if (r != VR_E_IO)
+		return r;
+	if (n <= VR_SECTOR) {
+		memset(bytes, 0, n);
+		return 0;
+	}
+	r = 0;
+	for (size_t at = 0; r == 0 && at < n; at += VR_SECTOR)
+		r = vr_copy_read(from, bytes + at,
+				 (size_t)vr_min(VR_SECTOR, n - at), off + at);
+	return r;
+}
+
 struct copier {
 	struct vr_source *from;
 	int fd;
@@ -89,7 +107,7 @@ copy_extent(struct copier *c, uint64_t off, uint64_t length)
 
 		r = tick(c, off);
 		if (r == 0)
-			r = vr_source_read_at(c->from, c->buffer, n, off);
+			r = vr_copy_read(c->from, c->buffer, n, off);
 		if (r == 0)
 			r = write_data(c->fd, c->buffer, n, off);
 		off += n;

@@ -7,7 +7,7 @@
 /*
  * All bytes of a source into a file that is open for writing, at the same
  * offsets; the file gets the source's size. What is a hole, or reads as zeros,
- * stays a hole of the file, which should be fresh.
+ * stays a hole of the file, which should be fresh. Unreadable sectors are holes.
  */
 struct vr_copy_how {
 	const char *doing; /* for the progress, which counts MiB */
@@ -16,6 +16,10 @@ struct vr_copy_how {
 };
 int vr_copy_sparse(struct vr_source *from, int fd,
 		   const struct vr_copy_how *how);
+
+/* Reads; sectors that nobody can read become zeros, and no others. */
+int vr_copy_read(struct vr_source *from, uint8_t *bytes, size_t n,
+		 uint64_t off);
 
 /* Bytes that a copy would have to store, at most. */
 int vr_copy_stored(struct vr_source *from, uint64_t *ret_bytes);

@@ -1,9 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * What a host takes: one flat file of exactly the capacity, repaired, with zeros
- * where bytes are lost, and a descriptor with one VMFS extent without an offset.
- * In a folder of its own, because it bears the same name as the one for readers
- * off the host.
+ * What a host takes: one flat file of exactly the capacity, the same bytes that
+ * the descriptor for other readers shows, and a descriptor with one VMFS extent
+ * without an offset. In a folder of its own, because it bears the same name.
  */
 #include <inttypes.h>
 #include <sys/statvfs.h>
@@ -18,12 +17,12 @@
 
 /* Full disks are better met before the first hour of copying than after it. */
 static int
-check_space(FILE *file, struct vr_source *view)
+check_space(FILE *file, struct vr_source *disk)
 {
 	char need[32], have[32];
 	struct statvfs fs;
 	uint64_t stored, free_bytes;
-	int r = vr_copy_stored(view, &stored);
+	int r = vr_copy_stored(disk, &stored);
 
 	if (r < 0 || fstatvfs(fileno(file), &fs) < 0)
 		return r;
@@ -41,17 +40,14 @@ static int
 copy_flat(FILE *file, const struct vr_product_disk *disk,
 	  const struct vr_product_job *job)
 {
-	vr_cleanup(vr_source_free_p) struct vr_source *view = NULL;
 	const struct vr_copy_how how = {
 		.doing = "copying the disk for the host, MiB",
 		.progress = job->progress,
 		.progress_data = job->progress_data,
 	};
-	int r = vr_view_open(disk->repaired, VR_DAMAGED_ZERO, &view);
+	int r = check_space(file, disk->repaired);
 
-	if (r == 0)
-		r = check_space(file, view);
-	return r == 0 ? vr_copy_sparse(view, fileno(file), &how) : r;
+	return r == 0 ? vr_copy_sparse(disk->repaired, fileno(file), &how) : r;
 }
 
 static int

@@ -3,31 +3,12 @@
  * The repaired sectors, one stretch behind the other: an extent of the
  * descriptor. What lies between joined stretches is copied as it stands.
  */
-#include <string.h>
-
 #include "base/checked.h"
 #include "base/error.h"
+#include "io/copy.h"
 #include "output/output.h"
 
 #define BUFFER ((size_t)1 << 20)
-
-/* Sectors that nobody can read become zeros, and no others. */
-static int
-read_sectors(struct vr_source *source, uint8_t *bytes, size_t n, uint64_t off)
-{
-	int r = vr_source_read_at(source, bytes, n, off);
-
-	if (r != VR_E_IO || n <= VR_SECTOR) {
-		if (r == VR_E_IO)
-			memset(bytes, 0, n);
-		return r == VR_E_IO ? 0 : r;
-	}
-	r = 0;
-	for (size_t at = 0; r == 0 && at < n; at += VR_SECTOR)
-		r = read_sectors(source, bytes + at,
-				 (size_t)vr_min(VR_SECTOR, n - at), off + at);
-	return r;
-}
 
 static int
 write_stretch(FILE *file, struct vr_source *source, uint64_t off, uint64_t n,
@@ -35,7 +16,7 @@ write_stretch(FILE *file, struct vr_source *source, uint64_t off, uint64_t n,
 {
 	while (n > 0) {
 		size_t here = (size_t)vr_min(n, BUFFER);
-		int r = read_sectors(source, buffer, here, off);
+		int r = vr_copy_read(source, buffer, here, off);
 
 		if (r < 0)
 			return r;

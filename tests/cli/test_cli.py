@@ -18,35 +18,36 @@ import support
 from support import DONE, FAILED, LOSSES, MIB, USAGE
 from test_recover import small_disk, small_vm
 
-COMMANDS = ("recover", "info", "map", "scan", "profiles")
+COMMANDS = ("recover", "info", "map", "volumes", "scan", "profiles")
 
 # option, an argument that will do, the commands that take it
 OPTIONS = (
     ("--out", "{out}", "recover"), ("-o", "{out}", "recover"),
-    ("--force", None, "recover"), ("--esxi", None, "recover"),
-    ("--args", "1,1,2097152", "recover info map"),
-    ("--capacity", "2097152", "recover info map"),
-    ("--capacity", "2048k", "recover info map"),
-    ("--capacity", "2M", "recover info map"),
+    ("--force", None, "recover"),
+    ("--scan", None, "recover volumes"), ("--no-repairs", None, "recover"), ("--esxi", None, "recover"),
+    ("--args", "1,1,2097152", "recover info map volumes"),
+    ("--capacity", "2097152", "recover info map volumes"),
+    ("--capacity", "2048k", "recover info map volumes"),
+    ("--capacity", "2M", "recover info map volumes"),
     ("--adapter", "lsilogic", "recover info"),
     ("--adapter", "buslogic", "recover info"),
     ("--adapter", "ide", "recover info"),
     ("--adapter", "legacyESX", "recover info"),
-    ("--map", "{map}", "recover info map"),
-    ("--profile", "esxiargs", "recover info map scan"),
-    ("--profile", "0,1048576,2097152", "recover info map scan"),
-    ("--verify", "sample", "recover info map scan"),
-    ("--verify", "full", "recover info map scan"),
+    ("--map", "{map}", "recover info map volumes"),
+    ("--profile", "esxiargs", "recover info map volumes scan"),
+    ("--profile", "0,1048576,2097152", "recover info map volumes scan"),
+    ("--verify", "sample", "recover info map volumes scan"),
+    ("--verify", "full", "recover info map volumes scan"),
     ("--layer", "profile", "map"), ("--layer", "measured", "map"),
     ("--layer", "hand", "map"),
     ("--format", "ddrescue", "map"), ("--format", "picture", "map"),
     ("--format", "json", "map"),
-    ("--json", None, "recover info map scan profiles"),
-    ("-q", None, "recover info scan"), ("--quiet", None, "recover info scan"),
-    ("-v", None, "recover info scan"),
-    ("--verbose", None, "recover info scan"),
-    ("-h", None, "recover info map scan profiles"),
-    ("--help", None, "recover info map scan profiles"),
+    ("--json", None, "recover info map volumes scan profiles"),
+    ("-q", None, "recover info volumes scan"), ("--quiet", None, "recover info volumes scan"),
+    ("-v", None, "recover info volumes scan"),
+    ("--verbose", None, "recover info volumes scan"),
+    ("-h", None, "recover info map volumes scan profiles"),
+    ("--help", None, "recover info map volumes scan profiles"),
 )
 
 ESCAPE = re.compile(rb"\x1b\[[0-9;]*[A-Za-z]")
@@ -110,7 +111,7 @@ class Help(Cli):
 
     def test_lists_what_it_takes(self):
         for command in COMMANDS:
-            listed = set(re.findall(r"(?<![\w-])--?[a-z][a-z]*",
+            listed = set(re.findall(r"(?<![\w-])--?[a-z][a-z-]*",
                                     self.help_of(command, "--help")
                                     .split("\n\n", 2)[2]))
             expected = {option for option, _, commands in OPTIONS
