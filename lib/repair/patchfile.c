@@ -126,6 +126,7 @@ struct reader {
 	const char *line;
 	size_t length, number;
 	size_t old, fresh; /* bytes of the patch under way that were read */
+	size_t total;	   /* bytes of the text */
 	bool started;
 };
 
@@ -185,6 +186,9 @@ push_patch(struct reader *r, uint64_t off, uint64_t length)
 	struct vr_patchfile_item p = {.off = off, .length = (size_t)length};
 	int code;
 
+	/* A short text cannot fill a long patch: that bounds the memory. */
+	if (length > r->total)
+		return bad(r, "a patch longer than the list");
 	if (length == 0 || length > VR_PLAN_BYTES_MOST ||
 	    !vr_inside(off, length, r->file->capacity))
 		return bad(r, "a patch outside the disk");
@@ -347,7 +351,7 @@ vr_patchfile_read(const char *text, size_t n, struct vr_patchfile **ret)
 {
 	vr_cleanup(vr_patchfile_free_p) struct vr_patchfile *file =
 		calloc(1, sizeof(*file));
-	struct reader r = {.file = file};
+	struct reader r = {.file = file, .total = n};
 	int code;
 
 	if (!file)
