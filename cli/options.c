@@ -29,8 +29,7 @@ static const struct option_row {
 	 "take these for the .args file: MiB "
 	 "skipped, MiB encrypted, bytes"},
 	{'c', false, "capacity", "SIZE",
-	 "the disk's size, if you know it: "
-	 "bytes, or with K, M, G, T"},
+	 "the disk's size, if you know it: bytes, K, M, G or T"},
 	{'d', false, "adapter", "NAME", "lsilogic, buslogic, ide or legacyESX"},
 	{'m', false, "map", "FILE", "a ddrescue map that knows better"},
 	{'F', false, "format", "NAME",
@@ -42,12 +41,13 @@ static const struct option_row {
 	{'L', false, "layer", "NAME",
 	 "one layer of evidence: profile, measured "
 	 "or hand"},
+	{'S', false, "snapshot", "NAME",
+	 "the disk as this snapshot left it, not its base"},
 	{'V', false, "verify", "HOW",
 	 "sample (default) or full: look at every "
 	 "byte of the disk"},
 	{'s', false, "scan", NULL,
-	 "read the whole disk for signatures of volumes, even where the quick "
-	 "look finds all"},
+	 "read the whole disk for signatures of volumes"},
 	{'D', false, "damaged", "HOW",
 	 "lost bytes read as zero (default), give an error, or raw: "
 	 "the ciphertext"},
@@ -268,6 +268,9 @@ take(struct options *o, int letter, const char *argument)
 		return true;
 	case 'L':
 		return parse_layer(argument, &o->layer);
+	case 'S':
+		o->snapshot = argument;
+		return *argument != '\0';
 	case 'V':
 		o->verify_full = strcmp(argument, "full") == 0;
 		return o->verify_full || strcmp(argument, "sample") == 0;
@@ -332,10 +335,11 @@ check(const struct command *command, const struct options *o)
 				   "quiet and verbose exclude each "
 				   "other",
 				   NULL);
-	if (o->path_count > 1 && (o->args || o->capacity || o->map))
+	if (o->path_count > 1 &&
+	    (o->args || o->capacity || o->map || o->snapshot))
 		return usage_error(command,
-				   "--args, --capacity and --map speak "
-				   "of one disk: name only one",
+				   "--args, --capacity, --map and --snapshot "
+				   "speak of one disk: name only one",
 				   NULL);
 	return true;
 }

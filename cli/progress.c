@@ -70,6 +70,7 @@ progress_options(const struct options *options)
 		.adapter = options->adapter,
 		.map = options->map,
 		.profile = options->profile,
+		.snapshot = options->snapshot,
 		.verify = options->verify_full ? VR_VERIFY_FULL
 					       : VR_VERIFY_SAMPLE,
 		.progress = options->quiet || options->json ? NULL

@@ -253,6 +253,12 @@ struct vr_options {
 	const char *profile;
 	enum vr_verify verify;
 	unsigned threads; /* of a full pass; 0: one a processor */
+	/*
+	 * A snapshot by its name, its descriptor or its data file: the disk that
+	 * it is of is opened as it was left, not as it was when the snapshot was
+	 * taken. NULL: the base disks, or what path names.
+	 */
+	const char *snapshot;
 };
 
 /* What happened to a disk, apart from what to do about it. */

@@ -321,10 +321,15 @@ fall_back(struct finder *f)
 {
 	uint64_t size = f->file->size;
 
-	add_clue(f, FILE_LENGTH, vr_round_down(size, VR_SECTOR),
-		 "nothing better is known than the file's length of %" PRIu64
-		 " bytes now",
-		 size);
+	if (f->hints->sparse)
+		add_clue(f, FILE_LENGTH, vr_round_down(size, VR_SECTOR),
+			 "a sparse file is as long as its grains made it");
+	else
+		add_clue(
+			f, FILE_LENGTH, vr_round_down(size, VR_SECTOR),
+			"nothing better is known than the file's length of %" PRIu64
+			" bytes now",
+			size);
 }
 
 static void
@@ -339,7 +344,7 @@ decide(struct finder *f)
 	if (!best)
 		return;
 	f->c.bytes = best->bytes;
-	f->c.sure = best->rank != FILE_LENGTH;
+	f->c.sure = best->rank != FILE_LENGTH || f->hints->sparse;
 	for (size_t i = 0; i < f->c.clues.count; i++) {
 		struct vr_clue *clue = &f->c.clues.items[i];
 
@@ -375,21 +380,28 @@ look_behind(struct finder *f)
 		f->c.trailers = count_trailers(rest);
 }
 
+static void
+gather(struct finder *f)
+{
+	measure_tail(f);
+	ask_hand(f);
+	if (f->r == 0)
+		ask_backup_gpt(f);
+	ask_primary_gpt(f);
+	ask_descriptors(f);
+	ask_args(f);
+	ask_whole_mib(f);
+	ask_trailer_edge(f);
+}
+
 int
 vr_capacity_find(struct vr_source *file, const struct vr_capacity_hints *hints,
 		 struct vr_capacity *ret)
 {
 	struct finder f = {.file = file, .hints = hints};
 
-	measure_tail(&f);
-	ask_hand(&f);
-	if (f.r == 0)
-		ask_backup_gpt(&f);
-	ask_primary_gpt(&f);
-	ask_descriptors(&f);
-	ask_args(&f);
-	ask_whole_mib(&f);
-	ask_trailer_edge(&f);
+	if (!hints->sparse)
+		gather(&f);
 	if (f.r == 0)
 		decide(&f);
 	if (f.r < 0) {

@@ -40,6 +40,9 @@ struct vr_capacity_hints {
 	const struct vr_args *args;
 	/* Where the file begins in its disk, for structures that know their LBA. */
 	uint64_t disk_off;
+	/* Its length is not the disk's: what stands behind the last grain is no
+	 * matter, and what looks like a clue is a guest's, at any place. */
+	bool sparse;
 };
 
 /* Reads little more than a MiB. Free with vr_capacity_free(). */

@@ -12,6 +12,7 @@
 #include "io/concat.h"
 #include "io/mem.h"
 #include "io/slice.h"
+#include "map/annotate.h"
 
 struct builder {
 	const struct vr_folder *folder;
@@ -64,19 +65,20 @@ child_capacity(const struct builder *b)
 }
 
 static int
-open_file(struct builder *b, const struct vr_piece *piece,
+open_file(struct builder *b, const struct vr_piece *piece, bool as_sparse,
 	  struct vr_hostfile **ret)
 {
 	vr_cleanup(vr_hostfile_free_p) struct vr_hostfile *file = NULL;
 	vr_cleanup(vr_free_p) char *path =
 		vr_folder_join(b->folder, piece->name);
 	bool single = b->candidate->pieces.count == 1;
-	const struct vr_capacity_hints hints = {
+	const struct vr_capacity_hints flat = {
 		.by_hand = single ? b->options->capacity : 0,
 		.descriptor = described_length(b->candidate, piece->name),
 		.child = single ? child_capacity(b) : 0,
 		.disk_off = b->disk->capacity,
 	};
+	const struct vr_capacity_hints sparse = {.sparse = true};
 	int r;
 
 	*ret = open_already(b->disk, piece->name);
@@ -84,8 +86,8 @@ open_file(struct builder *b, const struct vr_piece *piece,
 		return 0;
 	if (!path)
 		return vr_fail_memory();
-	r = vr_hostfile_open(path, &hints, b->options, &b->disk->findings,
-			     &file);
+	r = vr_hostfile_open(path, as_sparse ? &sparse : &flat, b->options,
+			     &b->disk->findings, &file);
 	if (r == 0)
 		r = VR_PUSH(&b->disk->files, file);
 	if (r == 0)
@@ -100,7 +102,11 @@ push_part(struct builder *b, struct vr_hostfile *file, uint64_t off,
 	if (!vr_add(b->disk->capacity, length, &b->disk->capacity))
 		return vr_fail(VR_E_LIMIT, "the extents add up to more than 64 "
 					   "bits can count");
-	return VR_PUSH(&b->disk->parts, {file, off, length});
+	return VR_PUSH(&b->disk->parts, {
+						.file = file,
+						.file_off = off,
+						.length = length,
+					});
 }
 
 /* What a descriptor promises and the file does not hold is lost, and zeros. */
@@ -127,7 +133,7 @@ add_file_piece(struct builder *b, const struct vr_piece *piece)
 	uint64_t capacity, here;
 	int r;
 
-	r = open_file(b, piece, &file);
+	r = open_file(b, piece, false, &file);
 	if (r < 0)
 		return r;
 	capacity = file->capacity.bytes;
@@ -146,20 +152,224 @@ add_file_piece(struct builder *b, const struct vr_piece *piece)
 	return r == 0 ? add_missing(b, file, piece->bytes - here) : r;
 }
 
+/* The whole chain has one capacity; a piece's extent says its own. */
+static uint64_t
+sparse_capacity(const struct builder *b, const struct vr_piece *piece)
+{
+	if (b->candidate->pieces.count > 1 || piece->bytes)
+		return piece->bytes;
+	if (b->options->capacity)
+		return b->options->capacity;
+	return b->disk->parent ? b->disk->parent->capacity : child_capacity(b);
+}
+
+static int
+push_sparse(struct builder *b, const struct vr_part *part)
+{
+	int r;
+
+	if (!vr_add(b->disk->capacity, part->length, &b->disk->capacity))
+		r = vr_fail(VR_E_LIMIT, "the extents add up to more than 64 "
+					"bits can count");
+	else
+		r = VR_PUSH(&b->disk->parts, *part);
+	if (r < 0)
+		vr_source_free(part->grains);
+	return r;
+}
+
+static int
+add_sparse_piece(struct builder *b, const struct vr_piece *piece)
+{
+	struct vr_disk *parent = b->disk->parent;
+	struct vr_sparse_job job = {
+		.piece = piece,
+		.parent = parent ? parent->source : NULL,
+		.disk_off = b->disk->capacity,
+		.capacity = sparse_capacity(b, piece),
+		.doubted = b->candidate->parent_unsure,
+		.findings = &b->disk->findings,
+	};
+	struct vr_part part;
+	int r = open_file(b, piece, true, &job.file);
+
+	if (r == 0)
+		r = vr_sparse_open(&job, &part);
+	return r == 0 ? push_sparse(b, &part) : r;
+}
+
+/* One piece of several that is lost must not cost the others. */
+static int
+add_sparse_or_lost(struct builder *b, const struct vr_piece *piece)
+{
+	int r = add_sparse_piece(b, piece);
+
+	if (r != VR_E_FORMAT || !piece->bytes ||
+	    b->candidate->pieces.count == 1)
+		return r;
+	r = vr_findings_add(&b->disk->findings, VR_LOSS, "piece-lost",
+			    "A piece of the disk is lost as a whole: %s.",
+			    vr_error_sentence());
+	return r == 0 ? push_part(b, NULL, UINT64_MAX, piece->bytes) : r;
+}
+
+/* Where nothing shows grains, the bytes are the disk's, as they stand. */
+static int
+add_lone_piece(struct builder *b, const struct vr_piece *piece)
+{
+	size_t findings = b->disk->findings.count;
+	size_t files = b->disk->files.count;
+	int r = add_sparse_piece(b, piece);
+
+	if (r != VR_E_FORMAT || piece->kind != VR_PIECE_LONE)
+		return r;
+	while (b->disk->files.count > files)
+		vr_hostfile_free(b->disk->files.items[--b->disk->files.count]);
+	while (b->disk->findings.count > findings)
+		free(b->disk->findings.items[--b->disk->findings.count].text);
+	return add_file_piece(b, piece);
+}
+
+static int
+add_piece(struct builder *b, const struct vr_piece *piece)
+{
+	if (!piece->name)
+		return push_part(b, NULL, 0, piece->bytes);
+	switch (piece->kind) {
+	case VR_PIECE_SPARSE:
+	case VR_PIECE_COWD:
+		return add_sparse_or_lost(b, piece);
+	case VR_PIECE_MAYBE:
+	case VR_PIECE_LONE:
+		return add_lone_piece(b, piece);
+	case VR_PIECE_FLAT:
+		break;
+	}
+	return add_file_piece(b, piece);
+}
+
 static int
 add_pieces(struct builder *b)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < b->candidate->pieces.count; i++) {
-		const struct vr_piece *piece = &b->candidate->pieces.items[i];
-
 		r = vr_check_cancel();
 		if (r == 0)
-			r = piece->name ? add_file_piece(b, piece)
-					: push_part(b, NULL, 0, piece->bytes);
+			r = add_piece(b, &b->candidate->pieces.items[i]);
 	}
 	return r;
+}
+
+/* --- the chain ------------------------------------------------------------ */
+
+/* Who changed the parent after the snapshot was taken broke what lies on it. */
+static int
+check_content_id(struct builder *b, const struct vr_candidate *parent)
+{
+	const struct vr_descriptor *child = b->candidate->descriptor;
+	const struct vr_descriptor *below = parent->descriptor;
+
+	if (!child || !child->has_parent_cid || !below || !below->has_cid ||
+	    child->parent_cid == below->cid)
+		return 0;
+	return vr_findings_add(
+		&b->disk->findings, VR_WARNING, "chain-content-id",
+		"The snapshot '%s' was taken of another content than '%s' says "
+		"it has now (%08" PRIx32 ", not %08" PRIx32
+		"): the parent was written to since, or its descriptor was "
+		"rebuilt.",
+		b->disk->shown, b->disk->parent->shown, child->parent_cid,
+		below->cid);
+}
+
+static int
+note_chain(struct builder *b)
+{
+	const char *how = "";
+
+	if (b->candidate->parent_unsure)
+		how = " That this is its parent is taken from the numbers in "
+		      "the names alone, and there are other snapshots: all of "
+		      "it is marked suspect.";
+	else if (b->candidate->parent_assumed)
+		how = " That this is its parent is taken from the names, "
+		      "because its descriptor is lost.";
+	return vr_findings_add(&b->disk->findings, *how ? VR_WARNING : VR_NOTE,
+			       "snapshot-chain",
+			       "This is the state of the snapshot '%s', on top "
+			       "of '%s'.%s",
+			       b->disk->shown, b->disk->parent->shown, how);
+}
+
+static int
+take_findings(struct vr_findings *to, struct vr_findings *from)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < from->count; i++)
+		r = vr_findings_add(to, from->items[i].severity,
+				    from->items[i].code, "%s",
+				    from->items[i].text);
+	return r;
+}
+
+/* The parent's files are told of as this disk's, and freed with it. */
+static int
+take_files(struct vr_disk *disk)
+{
+	struct vr_disk *parent = disk->parent;
+
+	for (size_t i = 0; parent && i < parent->files.count; i++) {
+		int r = VR_PUSH(&disk->files, parent->files.items[i]);
+
+		if (r < 0)
+			return r;
+		parent->files.items[i] = NULL;
+	}
+	if (parent)
+		parent->files.count = 0;
+	return 0;
+}
+
+static int
+open_parent(struct builder *b)
+{
+	const struct vr_candidate *c = b->candidate, *parent;
+	vr_cleanup(vr_free_p) char *shown = c->parent ? vr_printable(c->parent)
+						      : NULL;
+	int r;
+
+	if (!c->parent)
+		return 0;
+	parent = vr_folder_parent(b->folder, c);
+	if (!parent || !vr_folder_base(b->folder, c))
+		return vr_fail(VR_E_MISSING,
+			       "the snapshot '%s' lies on top of '%s', which "
+			       "is not here or cannot be read",
+			       b->disk->shown, shown ? shown : "?");
+	r = vr_disk_open(b->folder, parent, b->options, NULL, &b->disk->parent);
+	if (r < 0)
+		return r;
+	r = take_findings(&b->disk->findings, &b->disk->parent->findings);
+	if (r == 0)
+		r = note_chain(b);
+	return r == 0 ? check_content_id(b, parent) : r;
+}
+
+static int
+check_chain(struct builder *b)
+{
+	const struct vr_disk *disk = b->disk;
+
+	if (!disk->parent || disk->parent->capacity == disk->capacity)
+		return 0;
+	return vr_findings_add(&b->disk->findings, VR_WARNING, "chain-capacity",
+			       "'%s' has %" PRIu64
+			       " bytes and '%s' below it %" PRIu64
+			       ", but a chain has one capacity.",
+			       disk->shown, disk->capacity, disk->parent->shown,
+			       disk->parent->capacity);
 }
 
 /* --- the disk's bytes and map --------------------------------------------- */
@@ -168,7 +378,10 @@ static int
 part_source(const struct vr_part *part, struct vr_source **ret)
 {
 	if (!part->file)
-		return vr_hole_open(part->length, ret);
+		return part->file_off ? vr_lost_open(part->length, ret)
+				      : vr_hole_open(part->length, ret);
+	if (part->grains)
+		return vr_slice_open(part->grains, 0, part->length, ret);
 	return vr_slice_open(part->file->data, part->file_off, part->length,
 			     ret);
 }
@@ -195,6 +408,9 @@ join_sources(struct vr_disk *disk)
 static int
 project_part(struct vr_disk *disk, const struct vr_part *part, uint64_t at)
 {
+	if (part->grains)
+		return vr_sparse_project(disk, part, at, disk->map,
+					 &disk->findings);
 	if (part->file)
 		return vr_map_project(disk->map, at, part->file->map,
 				      part->file_off, part->length);
@@ -229,17 +445,15 @@ only_hand(const struct vr_map *hand, uint64_t capacity, struct vr_map **ret)
 
 /* Down to the host files' maps, so that bytes and disk map follow. */
 static int
-lay_hand(struct vr_disk *disk, const struct vr_map *hand)
+lay_hand(struct vr_disk *disk, const struct vr_map *only)
 {
-	vr_cleanup(vr_map_free_p) struct vr_map *only = NULL;
 	uint64_t at = 0;
-	int r;
+	int r = 0;
 
-	r = only_hand(hand, disk->capacity, &only);
 	for (size_t i = 0; r == 0 && i < disk->parts.count; i++) {
 		const struct vr_part *part = &disk->parts.items[i];
 
-		if (part->file)
+		if (part->file && !part->grains)
 			r = vr_map_project(part->file->map, part->file_off,
 					   only, at, part->length);
 		at += part->length;
@@ -247,19 +461,42 @@ lay_hand(struct vr_disk *disk, const struct vr_map *hand)
 	return r;
 }
 
+/*
+ * A person speaks of the disk, and grains lie anywhere in their file: so what is
+ * said goes on top of both, map and bytes.
+ */
+static int
+lay_hand_on_grains(struct vr_disk *disk, const struct vr_map *only)
+{
+	struct vr_source *below = disk->source;
+	int r = vr_map_project(disk->map, 0, only, 0, disk->capacity);
+
+	if (r == 0)
+		r = vr_annotate_open(below, disk->map, &disk->source);
+	if (r == 0)
+		vr_source_free(below);
+	return r;
+}
+
 static int
 join_maps(struct vr_disk *disk, const struct vr_map *hand)
 {
+	vr_cleanup(vr_map_free_p) struct vr_map *only = NULL;
 	uint64_t at = 0;
-	int r;
+	int r = 0;
 
-	r = hand ? lay_hand(disk, hand) : 0;
+	if (hand)
+		r = only_hand(hand, disk->capacity, &only);
+	if (r == 0 && only)
+		r = lay_hand(disk, only);
 	if (r == 0)
 		r = vr_map_new(disk->capacity, &disk->map);
 	for (size_t i = 0; r == 0 && i < disk->parts.count; i++) {
 		r = project_part(disk, &disk->parts.items[i], at);
 		at += disk->parts.items[i].length;
 	}
+	if (r == 0 && only && vr_disk_has_grains(disk))
+		r = lay_hand_on_grains(disk, only);
 	if (r == 0)
 		vr_map_totals(disk->map, disk->bytes);
 	return r;
@@ -304,6 +541,27 @@ check_options(const struct builder *b)
 			       "--capacity speaks of one file, but this disk "
 			       "has %zu",
 			       files);
+	if (b->candidate->parent && b->options->args)
+		return vr_fail(VR_E_USAGE,
+			       "--args speaks of one file, but a snapshot and "
+			       "its parent are several");
+	return 0;
+}
+
+/* A snapshot has none of its own, nor a descriptor that would tell. */
+static int
+inherit_identity(struct vr_disk *disk)
+{
+	struct vr_identity *to = &disk->identity;
+	const struct vr_identity *from = &disk->parent->identity;
+	char *source = strdup(from->adapter_source);
+
+	if (!source)
+		return vr_fail_memory();
+	free(to->adapter_source);
+	to->adapter_source = source;
+	to->adapter = from->adapter;
+	to->hardware_version = from->hardware_version;
 	return 0;
 }
 
@@ -314,7 +572,13 @@ build(struct builder *b, const struct vr_map *hand)
 	int r = check_options(b);
 
 	if (r == 0)
+		r = open_parent(b);
+	if (r == 0)
 		r = add_pieces(b);
+	if (r == 0)
+		r = check_chain(b);
+	if (r == 0)
+		r = take_files(disk);
 	if (r == 0 && disk->files.count == 0)
 		r = vr_fail(VR_E_FORMAT, "its descriptor names no file");
 	if (r < 0)
@@ -326,6 +590,8 @@ build(struct builder *b, const struct vr_map *hand)
 		r = join_maps(disk, hand);
 	if (r == 0)
 		r = vr_identity_find(b->folder, b->candidate, b->options, disk);
+	if (r == 0 && disk->parent)
+		r = inherit_identity(disk);
 	return r == 0 ? vr_disk_describe(disk) : r;
 }
 
@@ -366,7 +632,10 @@ vr_disk_free(struct vr_disk *disk)
 	for (size_t i = 0; i < disk->files.count; i++)
 		vr_hostfile_free(disk->files.items[i]);
 	free(disk->files.items);
+	for (size_t i = 0; i < disk->parts.count; i++)
+		vr_source_free(disk->parts.items[i].grains);
 	free(disk->parts.items);
+	vr_disk_free(disk->parent);
 	vr_map_free(disk->map);
 	vr_findings_free(&disk->findings);
 	free(disk->identity.adapter_source);
@@ -387,7 +656,19 @@ capacity_is_sure(const struct vr_disk *disk)
 	for (size_t i = 0; i < disk->files.count; i++)
 		if (!disk->files.items[i]->capacity.sure)
 			return false;
+	for (size_t i = 0; i < disk->parts.count; i++)
+		if (disk->parts.items[i].length_unsure)
+			return false;
 	return true;
+}
+
+bool
+vr_disk_has_grains(const struct vr_disk *disk)
+{
+	for (size_t i = 0; i < disk->parts.count; i++)
+		if (disk->parts.items[i].grains)
+			return true;
+	return false;
 }
 
 void

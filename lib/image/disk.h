@@ -16,14 +16,22 @@ struct vr_identity {
 	bool thin;
 };
 
-/* A stretch of the disk: bytes of a host file, or nothing but zeros. */
+/*
+ * A stretch of the disk: bytes of a host file as they are, or in grains, or
+ * nothing but zeros.
+ */
 struct vr_part {
 	struct vr_hostfile *file; /* NULL: zeros */
 	uint64_t file_off;
 	uint64_t length;
+	struct vr_source *grains; /* of the part; NULL: file_off says all */
+	bool length_unsure; /* worked out from what is left of the grains */
 };
 
-/* A base disk put together from its files. Immutable once open. */
+/*
+ * A disk put together from its files: a base disk, or what a snapshot's grains
+ * make of its parent. Immutable once open.
+ */
 struct vr_disk {
 	char *name, *shown; /* of the descriptor, raw and printable */
 	char *path;	    /* of the first file */
@@ -36,6 +44,7 @@ struct vr_disk {
 		size_t count, room;
 	} parts;
 	uint64_t capacity;
+	struct vr_disk *parent; /* below a snapshot; its files are this one's */
 	struct vr_map *map;
 	struct vr_source *source;
 	enum vr_condition condition;
@@ -51,6 +60,26 @@ int vr_disk_open(const struct vr_folder *folder, const struct vr_candidate *c,
 		 struct vr_disk **ret);
 void vr_disk_free(struct vr_disk *disk);
 VR_CLEANUP_FOR(struct vr_disk, vr_disk_free)
+
+/* Has it any part that is not the bytes of a file as they are? */
+bool vr_disk_has_grains(const struct vr_disk *disk);
+
+/* sparse.c: the part of a disk, from disk_off on, that a file holds in grains. */
+struct vr_sparse_job {
+	struct vr_hostfile *file;
+	const struct vr_piece *piece;
+	struct vr_source *parent; /* the whole disk below, or NULL */
+	uint64_t disk_off;
+	uint64_t capacity; /* of the part, where it is known; else 0 */
+	bool doubted;	   /* the parent may be another one */
+	struct vr_findings *findings;
+};
+int vr_sparse_open(const struct vr_sparse_job *job, struct vr_part *ret);
+
+/* What became of the part's bytes, onto the disk's map at disk_off. */
+int vr_sparse_project(const struct vr_disk *disk, const struct vr_part *part,
+		      uint64_t disk_off, struct vr_map *map,
+		      struct vr_findings *findings);
 
 /* identity.c: adapter, content id, uuid, versions, from whatever survived. */
 int vr_identity_find(const struct vr_folder *folder,

@@ -23,8 +23,9 @@
 /* --- names -------------------------------------------------------------- */
 
 /* "-flat" and its like, between the disk's name and ".vmdk". */
-static const char *const flat_ends[] = {"-flat.vmdk", "-rdm.vmdk", "-rdmp.vmdk",
-					".vmdk", NULL};
+static const char *const flat_ends[] = {
+	"-flat.vmdk",	  "-rdm.vmdk", "-rdmp.vmdk", "-delta.vmdk",
+	"-sesparse.vmdk", ".vmdk",     NULL};
 
 static bool
 is_small_file(const struct vr_folder *folder, const char *name, uint64_t limit)
@@ -65,6 +66,13 @@ vr_is_split_piece(const char *name)
 	size_t stem;
 
 	return is_split_piece(name, &stem);
+}
+
+/* "web01-s003.vmdk": the same of a sparse disk. */
+static bool
+is_sparse_piece(const char *name, size_t *ret_stem)
+{
+	return numbered(name, "-s", 3, ret_stem);
 }
 
 static bool
@@ -109,7 +117,7 @@ vr_disk_name_of(const char *file)
 {
 	size_t n = strlen(file), stem;
 
-	if (is_split_piece(file, &stem))
+	if (is_split_piece(file, &stem) || is_sparse_piece(file, &stem))
 		return strndup(file, stem);
 	for (size_t i = 0; flat_ends[i]; i++)
 		if (vr_ends_with(file, flat_ends[i]) &&
@@ -283,51 +291,62 @@ read_descriptors(struct vr_folder *folder)
 
 /* --- disks -------------------------------------------------------------- */
 
-static void
-candidate_free(struct vr_candidate *c)
+void
+vr_candidate_free(struct vr_candidate *c)
 {
 	for (size_t i = 0; i < c->pieces.count; i++)
 		free(c->pieces.items[i].name);
 	free(c->pieces.items);
 	free(c->name);
+	free(c->parent);
 }
 
-static int
-push_piece(struct vr_candidate *c, const char *name, uint64_t off,
-	   uint64_t bytes)
+int
+vr_candidate_push_piece(struct vr_candidate *c, const char *name,
+			enum vr_piece_kind kind, uint64_t off, uint64_t bytes)
 {
 	char *copy = name ? strdup(name) : NULL;
 	int r;
 
 	if (name && !copy)
 		return vr_fail_memory();
-	r = VR_PUSH(&c->pieces, {copy, off, bytes});
+	r = VR_PUSH(&c->pieces, {copy, off, bytes, kind});
 	if (r < 0)
 		free(copy);
 	return r;
 }
 
-static int
-push_candidate(struct vr_folder *folder, struct vr_candidate *c)
+int
+vr_candidate_push(struct vr_folder *folder, bool is_snapshot,
+		  struct vr_candidate *c)
 {
-	int r = VR_PUSH(&folder->disks, *c);
+	int r = is_snapshot ? VR_PUSH(&folder->snapshots, *c)
+			    : VR_PUSH(&folder->disks, *c);
 
 	if (r < 0)
-		candidate_free(c);
+		vr_candidate_free(c);
 	return r;
 }
 
 static bool
-is_taken(const struct vr_folder *folder, const char *file)
+has_piece(const struct vr_candidate *c, const char *file)
 {
-	for (size_t i = 0; i < folder->disks.count; i++) {
-		const struct vr_candidate *c = &folder->disks.items[i];
+	for (size_t i = 0; i < c->pieces.count; i++)
+		if (c->pieces.items[i].name &&
+		    strcmp(c->pieces.items[i].name, file) == 0)
+			return true;
+	return false;
+}
 
-		for (size_t j = 0; j < c->pieces.count; j++)
-			if (c->pieces.items[j].name &&
-			    strcmp(c->pieces.items[j].name, file) == 0)
-				return true;
-	}
+bool
+vr_folder_is_taken(const struct vr_folder *folder, const char *file)
+{
+	for (size_t i = 0; i < folder->disks.count; i++)
+		if (has_piece(&folder->disks.items[i], file))
+			return true;
+	for (size_t i = 0; i < folder->snapshots.count; i++)
+		if (has_piece(&folder->snapshots.items[i], file))
+			return true;
 	return false;
 }
 
@@ -357,10 +376,32 @@ check_extent_name(const struct vr_folder *folder, const char *name)
 	return 0;
 }
 
+static bool
+kind_of_type(const char *type, enum vr_piece_kind *ret)
+{
+	static const struct {
+		const char *type;
+		enum vr_piece_kind kind;
+	} kinds[] = {
+		{"FLAT", VR_PIECE_FLAT},
+		{"VMFS", VR_PIECE_FLAT},
+		{"SPARSE", VR_PIECE_SPARSE},
+		{"VMFSSPARSE", VR_PIECE_COWD},
+	};
+
+	for (size_t i = 0; i < sizeof(kinds) / sizeof(*kinds); i++)
+		if (strcmp(type, kinds[i].type) == 0) {
+			*ret = kinds[i].kind;
+			return true;
+		}
+	return false;
+}
+
 static int
 piece_of_extent(const struct vr_folder *folder, struct vr_candidate *c,
 		const struct vr_descriptor_extent *e)
 {
+	enum vr_piece_kind kind;
 	uint64_t off, bytes;
 	int r;
 
@@ -368,14 +409,16 @@ piece_of_extent(const struct vr_folder *folder, struct vr_candidate *c,
 	    !vr_mul(e->offset_sectors, VR_SECTOR, &off) || bytes == 0)
 		return vr_fail(VR_E_FORMAT, "has an extent of impossible size");
 	if (strcmp(e->type, "ZERO") == 0)
-		return push_piece(c, NULL, 0, bytes);
-	if (strcmp(e->type, "FLAT") != 0 && strcmp(e->type, "VMFS") != 0)
+		return vr_candidate_push_piece(c, NULL, VR_PIECE_FLAT, 0,
+					       bytes);
+	if (!kind_of_type(e->type, &kind))
 		return vr_fail(VR_E_UNSUPPORTED,
 			       "has an extent of type %s, which this version "
 			       "does not read",
 			       e->type);
 	r = check_extent_name(folder, e->name);
-	return r == 0 ? push_piece(c, e->name, off, bytes) : r;
+	return r == 0 ? vr_candidate_push_piece(c, e->name, kind, off, bytes)
+		      : r;
 }
 
 /* The sentence of the failure becomes a finding: other disks go on. */
@@ -394,40 +437,58 @@ note_failure(struct vr_folder *folder, int code, const char *name,
 			       vr_error_sentence(), consequence);
 }
 
+/* Paths in a descriptor are the host's; the parent lies in this folder. */
+static int
+take_parent(struct vr_candidate *c)
+{
+	const char *hint =
+		vr_descriptor_get(c->descriptor, "parentFileNameHint");
+
+	if (!hint || !*hint)
+		return vr_fail(VR_E_FORMAT, "does not name its parent");
+	c->parent = vr_disk_name_of(vr_base_name(hint));
+	return c->parent ? 0 : vr_fail_memory();
+}
+
 static int
 add_described(struct vr_folder *folder, const struct vr_plain *plain)
 {
 	const struct vr_descriptor *d = plain->descriptor;
 	struct vr_candidate c = {.descriptor = d};
+	bool is_child = d->has_parent_cid && d->parent_cid != UINT32_MAX;
 	int r = 0;
 
 	if (d->extents.count == 0)
 		return 0;
-	if (d->has_parent_cid && d->parent_cid != UINT32_MAX)
-		return 0;
 	c.name = vr_disk_name_of(plain->name);
 	if (!c.name)
 		return vr_fail_memory();
+	if (is_child)
+		r = take_parent(&c);
 	for (size_t i = 0; r == 0 && i < d->extents.count; i++)
 		r = piece_of_extent(folder, &c, &d->extents.items[i]);
 	if (r == 0)
-		return push_candidate(folder, &c);
-	candidate_free(&c);
-	return note_failure(folder, r, plain->name, "it is left aside");
+		return vr_candidate_push(folder, is_child, &c);
+	vr_candidate_free(&c);
+	/* Snapshots that cannot be read are told of by the names of their files. */
+	return is_child && r != VR_E_MEMORY
+		       ? 0
+		       : note_failure(folder, r, plain->name,
+				      "it is left aside");
 }
 
 static int
-add_flat(struct vr_folder *folder, const char *file)
+add_single(struct vr_folder *folder, const char *file, enum vr_piece_kind kind)
 {
 	struct vr_candidate c = {.name = vr_disk_name_of(file)};
 	int r;
 
 	if (!c.name)
 		return vr_fail_memory();
-	r = push_piece(&c, file, 0, 0);
+	r = vr_candidate_push_piece(&c, file, kind, 0, 0);
 	if (r == 0)
-		return push_candidate(folder, &c);
-	candidate_free(&c);
+		return vr_candidate_push(folder, false, &c);
+	vr_candidate_free(&c);
 	return r;
 }
 
@@ -449,10 +510,15 @@ check_numbers(const struct vr_candidate *c)
 	return 0;
 }
 
-/* Names are sorted, so pieces of one disk come in their order. */
+/*
+ * Names are sorted, so pieces of one disk come in their order. Without its
+ * descriptor nothing tells whose child a snapshot in pieces is.
+ */
 static int
-add_split(struct vr_folder *folder, size_t first)
+add_split(struct vr_folder *folder, size_t first, enum vr_piece_kind kind)
 {
+	bool (*is_piece)(const char *, size_t *) =
+		kind == VR_PIECE_FLAT ? is_split_piece : is_sparse_piece;
 	const char *const *names = (const char *const *)folder->names.items;
 	struct vr_candidate c = {.name = vr_disk_name_of(names[first])};
 	size_t stem, other;
@@ -462,27 +528,37 @@ add_split(struct vr_folder *folder, size_t first)
 		return vr_fail_memory();
 	stem = strlen(c.name);
 	for (size_t i = first; r == 0 && i < folder->names.count; i++)
-		if (is_split_piece(names[i], &other) && other == stem &&
+		if (is_piece(names[i], &other) && other == stem &&
 		    memcmp(names[i], c.name, stem) == 0 &&
 		    is_small_file(folder, names[i], UINT64_MAX))
-			r = push_piece(&c, names[i], 0, 0);
+			r = vr_candidate_push_piece(&c, names[i], kind, 0, 0);
 	if (r == 0)
 		r = check_numbers(&c);
 	if (r == 0)
-		return push_candidate(folder, &c);
+		return vr_candidate_push(folder, false, &c);
 	if (r == VR_E_FORMAT)
 		r = note_failure(folder, r, names[first],
 				 "without its descriptor the disk cannot be "
 				 "put together");
-	candidate_free(&c);
+	vr_candidate_free(&c);
 	return r;
 }
 
 static int
 note_snapshot(struct vr_folder *folder, const char *name)
 {
+	const struct vr_candidate *c = vr_folder_snapshot_of(folder, name);
 	vr_cleanup(vr_free_p) char *shown = vr_printable(name);
+	vr_cleanup(vr_free_p) char *said = c ? vr_printable(c->name) : NULL;
 
+	if (said)
+		return vr_findings_add(
+			&folder->findings, VR_WARNING, "snapshot-aside",
+			"'%s' holds what was written after a snapshot was "
+			"taken. This is the disk at the time of the snapshot; "
+			"--snapshot %s shows it as it was left, as far as that "
+			"file survived. Keep the file.",
+			shown ? shown : "?", said);
 	return vr_findings_add(
 		&folder->findings, VR_WARNING, "snapshot-not-read",
 		"'%s' holds what was written after a snapshot was taken. This "
@@ -491,28 +567,77 @@ note_snapshot(struct vr_folder *folder, const char *name)
 		shown ? shown : "?");
 }
 
+bool
+vr_is_snapshot_name(const char *name, size_t *ret_stem, uint64_t *ret_number)
+{
+	size_t n = strlen(name);
+
+	if (n < 8 || name[n - 7] != '-' ||
+	    !vr_parse_decimal(name + n - 6, 6, ret_number))
+		return false;
+	*ret_stem = n - 7;
+	return true;
+}
+
+/* "web01-000001-s002.vmdk", of which stem characters name the disk. */
+static bool
+is_piece_of_snapshot(const char *name, size_t stem)
+{
+	vr_cleanup(vr_free_p) char *disk = strndup(name, stem);
+	uint64_t number;
+
+	return disk && vr_is_snapshot_name(disk, &stem, &number);
+}
+
 static int
 add_by_name(struct vr_folder *folder, size_t i)
 {
 	const char *name = folder->names.items[i];
 	size_t stem;
 
-	if (is_snapshot_data(name))
-		return note_snapshot(folder, name);
 	if (is_raw_map(name))
 		return vr_findings_add(&folder->findings, VR_NOTE,
 				       "raw-device-map",
 				       "The folder has a raw device map: the "
 				       "data of that disk lies on a LUN, not "
 				       "here.");
-	if (is_taken(folder, name) || is_descriptor_of_odd_name(folder, name))
+	if (vr_folder_is_taken(folder, name) ||
+	    is_descriptor_of_odd_name(folder, name) ||
+	    !is_small_file(folder, name, UINT64_MAX))
 		return 0;
-	if (is_flat(name) && is_small_file(folder, name, UINT64_MAX))
-		return add_flat(folder, name);
-	if (is_split_piece(name, &stem) &&
-	    is_small_file(folder, name, UINT64_MAX))
-		return add_split(folder, i);
+	if (is_flat(name))
+		return add_single(folder, name, VR_PIECE_FLAT);
+	if (is_split_piece(name, &stem))
+		return add_split(folder, i, VR_PIECE_FLAT);
+	if (is_sparse_piece(name, &stem) && !is_piece_of_snapshot(name, stem))
+		return add_split(folder, i, VR_PIECE_SPARSE);
 	return 0;
+}
+
+/* Last, when it is known which of them can be read. */
+static int
+note_snapshots(struct vr_folder *folder)
+{
+	const char *last = NULL;
+	size_t stem;
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < folder->names.count; i++) {
+		const char *name = folder->names.items[i];
+		const struct vr_candidate *c;
+
+		if (is_sparse_piece(name, &stem) &&
+		    !is_piece_of_snapshot(name, stem))
+			continue;
+		c = vr_folder_snapshot_of(folder, name);
+		/* One of several pieces, or a descriptor, was told of. */
+		if (c ? !has_piece(c, name) || c->name == last
+		      : !is_snapshot_data(name))
+			continue;
+		last = c ? c->name : NULL;
+		r = note_snapshot(folder, name);
+	}
+	return r;
 }
 
 static int
@@ -532,6 +657,10 @@ find_disks(struct vr_folder *folder)
 		r = add_described(folder, &folder->plain.items[i]);
 	for (size_t i = 0; r == 0 && i < folder->names.count; i++)
 		r = add_by_name(folder, i);
+	if (r == 0)
+		r = vr_folder_find_containers(folder);
+	if (r == 0)
+		r = note_snapshots(folder);
 	if (folder->disks.count)
 		qsort(folder->disks.items, folder->disks.count,
 		      sizeof(*folder->disks.items), compare_candidates);
@@ -568,7 +697,9 @@ vr_folder_free(struct vr_folder *folder)
 	if (!folder)
 		return;
 	for (size_t i = 0; i < folder->disks.count; i++)
-		candidate_free(&folder->disks.items[i]);
+		vr_candidate_free(&folder->disks.items[i]);
+	for (size_t i = 0; i < folder->snapshots.count; i++)
+		vr_candidate_free(&folder->snapshots.items[i]);
 	for (size_t i = 0; i < folder->plain.count; i++)
 		vr_descriptor_free(folder->plain.items[i].descriptor);
 	for (size_t i = 0; i < folder->configs.count; i++)
@@ -576,6 +707,7 @@ vr_folder_free(struct vr_folder *folder)
 	for (size_t i = 0; i < folder->names.count; i++)
 		free(folder->names.items[i]);
 	free(folder->disks.items);
+	free(folder->snapshots.items);
 	free(folder->plain.items);
 	free(folder->configs.items);
 	free(folder->names.items);
@@ -594,11 +726,7 @@ vr_folder_disk_of(const struct vr_folder *folder, const char *name)
 	for (size_t i = 0; stem && i < folder->disks.count; i++) {
 		struct vr_candidate *c = &folder->disks.items[i];
 
-		for (size_t j = 0; j < c->pieces.count; j++)
-			if (c->pieces.items[j].name &&
-			    strcmp(c->pieces.items[j].name, name) == 0)
-				return c;
-		if (strcmp(c->name, stem) == 0)
+		if (has_piece(c, name) || strcmp(c->name, stem) == 0)
 			return c;
 	}
 	return NULL;
@@ -608,11 +736,52 @@ int
 vr_folder_add_lone(struct vr_folder *folder, const char *file,
 		   struct vr_candidate **ret)
 {
-	int r = add_flat(folder, file);
+	int r = add_single(folder, file, VR_PIECE_LONE);
 
 	if (r == 0)
 		*ret = &folder->disks.items[folder->disks.count - 1];
 	return r;
+}
+
+const struct vr_candidate *
+vr_folder_snapshot_of(const struct vr_folder *folder, const char *name)
+{
+	vr_cleanup(vr_free_p) char *stem = vr_disk_name_of(name);
+
+	for (size_t i = 0; stem && i < folder->snapshots.count; i++) {
+		const struct vr_candidate *c = &folder->snapshots.items[i];
+
+		if (has_piece(c, name) || strcmp(c->name, name) == 0 ||
+		    strcmp(c->name, stem) == 0)
+			return c;
+	}
+	return NULL;
+}
+
+const struct vr_candidate *
+vr_folder_parent(const struct vr_folder *folder, const struct vr_candidate *c)
+{
+	if (!c->parent)
+		return NULL;
+	for (size_t i = 0; i < folder->disks.count; i++)
+		if (strcmp(folder->disks.items[i].name, c->parent) == 0)
+			return &folder->disks.items[i];
+	for (size_t i = 0; i < folder->snapshots.count; i++)
+		if (strcmp(folder->snapshots.items[i].name, c->parent) == 0)
+			return &folder->snapshots.items[i];
+	return NULL;
+}
+
+const struct vr_candidate *
+vr_folder_base(const struct vr_folder *folder, const struct vr_candidate *c)
+{
+	/* A chain that is longer than there are snapshots runs in a circle. */
+	for (size_t i = 0; c && i <= folder->snapshots.count; i++) {
+		if (!c->parent)
+			return c;
+		c = vr_folder_parent(folder, c);
+	}
+	return NULL;
 }
 
 const struct vr_descriptor *

@@ -31,6 +31,10 @@ struct vr_folder {
 		struct vr_candidate *items;
 		size_t count, room;
 	} disks;
+	struct {
+		struct vr_candidate *items;
+		size_t count, room;
+	} snapshots;
 	struct vr_findings findings;
 };
 
@@ -45,17 +49,29 @@ struct vr_config {
 	struct vr_vmx *vmx;
 };
 
+enum vr_piece_kind {
+	VR_PIECE_FLAT,
+	VR_PIECE_SPARSE, /* hosted, VMDK4 */
+	VR_PIECE_COWD,
+	VR_PIECE_MAYBE, /* sparse, if what is left of it shows that */
+	VR_PIECE_LONE,	/* the same, and else flat */
+};
+
 /* A piece of a disk: bytes of a file, or of nothing (name NULL: zeros). */
 struct vr_piece {
 	char *name;
 	uint64_t off;
 	uint64_t bytes; /* 0: all of the file, as much as that proves to be */
+	enum vr_piece_kind kind;
 };
 
-/* A base disk to be recovered. */
+/* A disk to be recovered: a base disk, or one in the state of a snapshot. */
 struct vr_candidate {
 	char *name; /* of its descriptor, without ".vmdk" */
 	const struct vr_descriptor *descriptor; /* still plain, or NULL */
+	char *parent; /* the name of what lies below; NULL: nothing does */
+	bool parent_assumed; /* by its file's name, */
+	bool parent_unsure;  /* and there are others that it could be */
 	struct {
 		struct vr_piece *items;
 		size_t count, room;
@@ -86,6 +102,34 @@ const struct vr_descriptor *vr_folder_child(const struct vr_folder *folder,
 
 /* "web01-f003.vmdk": one of several pieces of a disk. */
 bool vr_is_split_piece(const char *name);
+
+/* The snapshot of that name, or that the file so named belongs to, or NULL. */
+const struct vr_candidate *vr_folder_snapshot_of(const struct vr_folder *folder,
+						 const char *name);
+
+/* What lies below a snapshot; NULL for a base disk, or where it is not there. */
+const struct vr_candidate *vr_folder_parent(const struct vr_folder *folder,
+					    const struct vr_candidate *c);
+
+/* The base disk below all snapshots; NULL where the chain is broken. */
+const struct vr_candidate *vr_folder_base(const struct vr_folder *folder,
+					  const struct vr_candidate *c);
+
+/* For the finders of disks: c is taken over, even on failure. */
+int vr_candidate_push(struct vr_folder *folder, bool is_snapshot,
+		      struct vr_candidate *c);
+int vr_candidate_push_piece(struct vr_candidate *c, const char *name,
+			    enum vr_piece_kind kind, uint64_t off,
+			    uint64_t bytes);
+void vr_candidate_free(struct vr_candidate *c);
+bool vr_folder_is_taken(const struct vr_folder *folder, const char *file);
+
+/* containers.c: disks and snapshots in files that bear no name of a flat one. */
+int vr_folder_find_containers(struct vr_folder *folder);
+
+/* "web01-000002": the 2, and what stands before it. */
+bool vr_is_snapshot_name(const char *name, size_t *ret_stem,
+			 uint64_t *ret_number);
 
 /* A candidate's name from that of a file: without "-flat.vmdk" and the like. */
 char *vr_disk_name_of(const char *file);

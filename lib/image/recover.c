@@ -176,6 +176,19 @@ fill_part(const struct vr_product_job *job, const struct vr_disk *disk,
 	return to->link ? 0 : vr_fail_memory();
 }
 
+/* The disk as one file of ours, see the evidence row. */
+static int
+fill_written_out(const struct vr_product_job *job, const struct vr_disk *disk,
+		 struct vr_product_disk *ret)
+{
+	struct vr_product_part *to = &ret->parts[0];
+
+	to->length = disk->capacity;
+	to->source = disk->source;
+	to->link = free_link(job, vr_format("%s-flat.vmdk", ret->name), NULL);
+	return to->link ? 0 : vr_fail_memory();
+}
+
 static int
 fill_disk(const struct vr_product_job *job, const struct vr_disk *disk,
 	  struct vr_product_disk *ret)
@@ -198,6 +211,10 @@ fill_disk(const struct vr_product_job *job, const struct vr_disk *disk,
 	ret->parts = calloc(disk->parts.count + 1, sizeof(*ret->parts));
 	if (!ret->parts)
 		return vr_fail_memory();
+	if (vr_disk_has_grains(disk)) {
+		ret->part_count = 1;
+		return fill_written_out(job, disk, ret);
+	}
 	for (size_t i = 0; r == 0 && i < disk->parts.count; i++)
 		r = fill_part(job, disk, i, ret);
 	return r;

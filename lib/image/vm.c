@@ -9,6 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/vector.h"
+#include "format/container.h"
 #include "io/file.h"
 #include "map/map.h"
 
@@ -102,12 +103,60 @@ note_lost_disk(struct vr_vm *vm, const struct vr_candidate *c, int code)
 			       shown ? shown : "?", vr_error_sentence());
 }
 
+/* Which snapshots there are, for who named one that is not. */
+static int
+no_such_snapshot(const struct vr_vm *vm, const char *name)
+{
+	vr_cleanup(vr_free_p) char *shown = vr_printable(name);
+	vr_cleanup(vr_text_free) struct vr_text list = {0};
+	vr_cleanup(vr_free_p) char *names = NULL;
+
+	for (size_t i = 0; i < vm->folder->snapshots.count; i++) {
+		vr_cleanup(vr_free_p) char *one =
+			vr_printable(vm->folder->snapshots.items[i].name);
+
+		vr_text_format(&list, "%s'%s'", i ? ", " : "", one ? one : "?");
+	}
+	if (vr_text_finish(&list, &names) < 0)
+		return VR_E_MEMORY;
+	return vr_fail(VR_E_USAGE,
+		       "no snapshot '%s' that this version reads is here%s%s",
+		       shown ? shown : "?", *names ? "; there is: " : "",
+		       names);
+}
+
+static int
+check_snapshot(const struct vr_vm *vm, const struct vr_options *options)
+{
+	if (!options->snapshot ||
+	    vr_folder_snapshot_of(vm->folder, vr_base_name(options->snapshot)))
+		return 0;
+	return no_such_snapshot(vm, options->snapshot);
+}
+
+/* The snapshot that was asked for stands in for the disk that it is of. */
+static const struct vr_candidate *
+asked_for(const struct vr_vm *vm, const struct vr_candidate *base,
+	  const struct vr_options *options)
+{
+	const struct vr_candidate *c =
+		options->snapshot
+			? vr_folder_snapshot_of(vm->folder,
+						vr_base_name(options->snapshot))
+			: NULL;
+
+	return c && vr_folder_base(vm->folder, c) == base ? c : base;
+}
+
 static int
 open_disks(struct vr_vm *vm, const struct vr_options *options)
 {
 	size_t count = vm->folder->disks.count;
 	int r = 0;
 
+	r = check_snapshot(vm, options);
+	if (r < 0)
+		return r;
 	if (count > 1 && (options->args || options->capacity || options->map))
 		return vr_fail(
 			VR_E_USAGE,
@@ -116,7 +165,8 @@ open_disks(struct vr_vm *vm, const struct vr_options *options)
 			"file",
 			count);
 	for (size_t i = 0; r == 0 && i < count; i++) {
-		const struct vr_candidate *c = &vm->folder->disks.items[i];
+		const struct vr_candidate *c =
+			asked_for(vm, &vm->folder->disks.items[i], options);
 
 		r = report_progress(options, "looking at disks", i, count);
 		if (r == 0)
@@ -205,14 +255,6 @@ vr_vm_of_folder(struct vr_folder *folder, const struct vr_options *options,
 	return 0;
 }
 
-/* The first bytes of formats that hold a disk, but not as it lies on it. */
-static bool
-is_sparse_container(const char *head)
-{
-	return memcmp(head, "KDMV", 4) == 0 || memcmp(head, "COWD", 4) == 0 ||
-	       memcmp(head, "\xBE\xBA\xFE\xCA\0\0\0\0", 8) == 0;
-}
-
 /* What bears no name of a disk has to look like one: at the least, in size. */
 static int
 check_container(const char *path)
@@ -228,10 +270,8 @@ check_container(const char *path)
 	r = vr_source_read_at(source, head, n, 0);
 	if (r < 0)
 		return 0;
-	if (is_sparse_container(head))
-		return vr_fail(VR_E_UNSUPPORTED,
-			       "is a sparse VMDK, whose grains this version "
-			       "does not read; only flat disks so far");
+	if (vr_container_of(head, n))
+		return 0;
 	if (vr_descriptor_looks_like(head, n))
 		return vr_fail(VR_E_FORMAT,
 			       "is a descriptor, but one that cannot be used: "
@@ -280,13 +320,48 @@ check_lone(const struct vr_folder *folder, const char *path)
 		       : r;
 }
 
+/* The disk that a file belongs to, or the snapshot that it is named for. */
+static int
+find_candidate(struct vr_vm *vm, const char *path,
+	       const struct vr_options *options,
+	       const struct vr_candidate **ret)
+{
+	const char *name = vr_base_name(path);
+	struct vr_candidate *lone;
+	int r = check_snapshot(vm, options);
+
+	if (r < 0)
+		return r;
+	*ret = vr_folder_snapshot_of(vm->folder, name);
+	if (!*ret)
+		*ret = vr_folder_disk_of(vm->folder, name);
+	if (!*ret) {
+		r = check_lone(vm->folder, path);
+		if (r == 0)
+			r = vr_folder_add_lone(vm->folder, name, &lone);
+		if (r < 0)
+			return r;
+		*ret = lone;
+	}
+	if (!options->snapshot)
+		return 0;
+	if (asked_for(vm, *ret, options) == *ret &&
+	    *ret != vr_folder_snapshot_of(vm->folder,
+					  vr_base_name(options->snapshot)))
+		return vr_fail(VR_E_USAGE,
+			       "the snapshot of --snapshot is not one of this "
+			       "disk");
+	*ret = asked_for(vm, *ret, options);
+	return 0;
+}
+
 static int
 vm_of_file(const char *path, const struct vr_options *options,
 	   struct vr_vm **ret)
 {
 	vr_cleanup(vr_free_p) char *folder_path = vr_folder_name(path);
 	vr_cleanup(vr_vm_free_p) struct vr_vm *vm = NULL;
-	struct vr_candidate *c;
+	const struct vr_candidate *c;
 	struct vr_folder *folder;
 	int r;
 
@@ -297,14 +372,9 @@ vm_of_file(const char *path, const struct vr_options *options,
 		r = vm_new(folder, path, &vm);
 	if (r < 0)
 		return r;
-	c = vr_folder_disk_of(folder, vr_base_name(path));
-	if (!c) {
-		r = check_lone(folder, path);
-		if (r == 0)
-			r = vr_folder_add_lone(folder, vr_base_name(path), &c);
-		if (r < 0)
-			return r;
-	}
+	r = find_candidate(vm, path, options, &c);
+	if (r < 0)
+		return r;
 	r = take_name(vm, strdup(c->name));
 	if (r == 0)
 		r = open_disk(vm, c, options);

@@ -36,13 +36,45 @@ vr_condition_name(enum vr_condition condition)
 		       : "?";
 }
 
+/* The file whose fate is told as the disk's. */
+static const struct vr_hostfile *
+told_file(const struct vr_disk *disk)
+{
+	for (size_t i = 0; i < disk->files.count; i++)
+		if (disk->files.items[i]->diagnosis.condition ==
+		    disk->condition)
+			return disk->files.items[i];
+	return disk->files.items[0];
+}
+
+/* The stripes are the file's, and lie anywhere in the disk. */
+static char *
+striped_grains(const struct vr_disk *disk, const char *by)
+{
+	const struct vr_hostfile *file = told_file(disk);
+	const struct vr_hypothesis *h = &file->diagnosis.hypothesis;
+	uint64_t lost = disk->bytes[VR_ENCRYPTED] + disk->bytes[VR_UNREADABLE];
+	char size[32], chunk[32], period[32];
+
+	return vr_format("The file '%s' is striped by %s: %s encrypted out of "
+			 "every %s from its beginning on. The disk lies in it "
+			 "in grains, of which %s are lost, or %.3g %% of the "
+			 "disk; the map says which.",
+			 file->shown, by, vr_human_size(h->chunk, chunk),
+			 vr_human_size(h->period, period),
+			 vr_human_size(lost, size),
+			 100.0 * (double)lost / (double)disk->capacity);
+}
+
 static char *
 striped(const struct vr_disk *disk, const char *by)
 {
-	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+	const struct vr_diagnosis *d = &told_file(disk)->diagnosis;
 	uint64_t lost = disk->bytes[VR_ENCRYPTED];
 	char size[32], chunk[32], period[32];
 
+	if (vr_disk_has_grains(disk))
+		return striped_grains(disk, by);
 	if (d->hypothesis.chunk == d->hypothesis.period)
 		return vr_format(
 			"Encrypted by %s: the first %s; the rest is as "
@@ -62,7 +94,7 @@ locked(const struct vr_disk *disk)
 {
 	struct vr_file_info file = {.size = sizeof(file)};
 
-	vr_hostfile_info(disk->files.items[0], &file);
+	vr_hostfile_info(told_file(disk), &file);
 	return vr_format(
 		"Never encrypted, although %s: ordinary data stands in "
 		"all %" PRIu64 " of the places that were looked at.",
@@ -74,7 +106,7 @@ locked(const struct vr_disk *disk)
 static char *
 interrupted(const struct vr_disk *disk)
 {
-	const struct vr_measure *m = &disk->files.items[0]->diagnosis.measure;
+	const struct vr_measure *m = &told_file(disk)->diagnosis.measure;
 	uint64_t lost = disk->bytes[VR_ENCRYPTED];
 	char end[32], size[32];
 
@@ -88,8 +120,7 @@ interrupted(const struct vr_disk *disk)
 static char *
 head(const struct vr_disk *disk)
 {
-	const struct vr_hypothesis *h =
-		&disk->files.items[0]->diagnosis.hypothesis;
+	const struct vr_hypothesis *h = &told_file(disk)->diagnosis.hypothesis;
 	char size[32];
 
 	return vr_format("Encrypted in one piece at the beginning, %s, as the "
@@ -100,7 +131,7 @@ head(const struct vr_disk *disk)
 static char *
 foreign(const struct vr_disk *disk)
 {
-	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+	const struct vr_diagnosis *d = &told_file(disk)->diagnosis;
 	char size[32];
 
 	if (d->chosen)
@@ -206,18 +237,43 @@ next_of(enum vr_condition condition)
 	       "the new descriptor and try its password.";
 }
 
+/* Of a disk in grains a file was written; MiB 0 held the way to the grains. */
+static const char *
+next_of_grains(enum vr_condition condition)
+{
+	switch (condition) {
+	case VR_CONDITION_WAVE_1:
+	case VR_CONDITION_WAVE_2:
+	case VR_CONDITION_BOTH:
+	case VR_CONDITION_EITHER:
+	case VR_CONDITION_STRIPED:
+	case VR_CONDITION_INTERRUPTED:
+	case VR_CONDITION_HEAD:
+		return "Open the new descriptor read-only and copy the files "
+		       "out: vmdk-rescue recover writes the disk out as one "
+		       "file, in which what is lost reads as zeros. Check every "
+		       "file that you copy against the map; what is suspect in "
+		       "it was found by a rule and not by the disk's own "
+		       "tables.";
+	default:
+		return next_of(condition);
+	}
+}
+
 /* A stranger's pattern is worth a line that can be typed and passed on. */
 static char *
 next_step_of(const struct vr_disk *disk)
 {
-	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+	const struct vr_diagnosis *d = &told_file(disk)->diagnosis;
 	bool stranger = disk->condition == VR_CONDITION_FOREIGN &&
 			(d->chosen || d->has_head);
 	vr_cleanup(vr_free_p) char *line =
 		stranger ? vr_pattern_line(&d->hypothesis) : NULL;
 
 	if (!stranger)
-		return vr_format("%s", next_of(disk->condition));
+		return vr_format("%s", vr_disk_has_grains(disk)
+					       ? next_of_grains(disk->condition)
+					       : next_of(disk->condition));
 	return line ? vr_format("To take this pattern as given, here or for "
 				"other disks of the same attack: --profile %s. "
 				"Keep the evidence.",

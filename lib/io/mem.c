@@ -69,14 +69,44 @@ static const struct vr_source_ops hole_ops = {
 	.close = mem_close,
 };
 
-int
-vr_hole_open(uint64_t size, struct vr_source **ret)
+static int
+lost_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
+{
+	*ret = (struct vr_extent){
+		.length = s->size - off,
+		.flags = VR_EXTENT_DAMAGED,
+	};
+	return 0;
+}
+
+static const struct vr_source_ops lost_ops = {
+	.name = "lost",
+	.read_at = hole_read_at,
+	.next = lost_next,
+	.close = mem_close,
+};
+
+static int
+open_empty(const struct vr_source_ops *ops, uint64_t size,
+	   struct vr_source **ret)
 {
 	struct vr_source *s = malloc(sizeof(*s));
 
 	if (!s)
 		return vr_fail_memory();
-	vr_source_init(s, &hole_ops, size);
+	vr_source_init(s, ops, size);
 	*ret = s;
 	return 0;
+}
+
+int
+vr_hole_open(uint64_t size, struct vr_source **ret)
+{
+	return open_empty(&hole_ops, size, ret);
+}
+
+int
+vr_lost_open(uint64_t size, struct vr_source **ret)
+{
+	return open_empty(&lost_ops, size, ret);
 }

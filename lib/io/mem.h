@@ -10,4 +10,7 @@ int vr_mem_open(const void *bytes, size_t n, struct vr_source **ret);
 /* Zeros that nobody wrote: a ZERO extent, or a file that is not there. */
 int vr_hole_open(uint64_t size, struct vr_source **ret);
 
+/* Nothing but lost bytes, which read as zeros. */
+int vr_lost_open(uint64_t size, struct vr_source **ret);
+
 #endif

@@ -12,6 +12,8 @@
 struct vr_product_part {
 	const char
 		*evidence; /* absolute path; NULL: zeros, from a file of ours */
+	/* All of a disk that lies in grains, to be written out; NULL: none. */
+	struct vr_source *source;
 	char *link;
 	uint64_t off, length;
 };

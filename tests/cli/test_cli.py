@@ -36,6 +36,7 @@ OPTIONS = (
     ("--map", "{map}", "recover info map volumes"),
     ("--profile", "esxiargs", "recover info map volumes scan"),
     ("--profile", "0,1048576,2097152", "recover info map volumes scan"),
+    ("--snapshot", "web01-000001", "recover info map volumes"),
     ("--verify", "sample", "recover info map volumes scan"),
     ("--verify", "full", "recover info map volumes scan"),
     ("--layer", "profile", "map"), ("--layer", "measured", "map"),
@@ -133,6 +134,11 @@ class Options(Cli):
         self.map = self.aside("map")
         with open(self.map, "wb") as out:
             out.write(support.run("map", self.flat).out)
+        shutil.copytree(self.dir, self.aside("snap"))
+        self.snapshot = self.aside("snap", "web01-flat.vmdk")
+        with open(self.aside("snap", "web01-000001-delta.vmdk"), "wb") as out:
+            out.write(struct.pack("<4s7I", b"COWD", 1, 3, 4096, 1, 4, 1, 5)
+                      .ljust(2560, b"\0"))
 
     def operands(self, command):
         if command == "profiles":
@@ -151,6 +157,9 @@ class Options(Cli):
                     operands = ["--force", self.flat]
                 else:
                     operands = self.operands(command)
+                if option == "--snapshot":
+                    operands = [self.snapshot if word == self.flat else word
+                                for word in operands]
                 expected = DONE if command in commands.split() else USAGE
                 with self.subTest(command=command, words=words):
                     result = support.run(command, *words, *operands)
