@@ -277,7 +277,7 @@ static void
 read_bytes(fuse_req_t req, struct node *node, size_t n, uint64_t off)
 {
 	struct server *server = server_of(req);
-	uint8_t *buf = server_buffer(server, n);
+	uint8_t *buf = workers_buffer(n);
 	int r;
 
 	if (!buf) {

@@ -22,12 +22,8 @@
 
 #include "render.h"
 
-/* Enough for a slow disk's queue; each may hold SERVE_READ_MOST bytes. */
-#define WORKERS 16
-
-/* A worker tells the main thread that the mount is gone; and is woken itself. */
+/* A worker tells the main thread that the mount is gone. */
 #define SIGNAL_GONE SIGUSR1
-#define SIGNAL_WAKE SIGUSR2
 
 /* --- trouble ------------------------------------------------------------------ */
 
@@ -78,89 +74,13 @@ keep_word(enum fuse_log_level level, const char *format, va_list args)
 		last_word[--n] = '\0';
 }
 
-/* --- workers ------------------------------------------------------------------ */
-
-static _Thread_local uint8_t *own_buffer;
-static _Thread_local size_t own_room;
-
-uint8_t *
-server_buffer(struct server *server, size_t n)
-{
-	size_t room = n > SERVE_READ_MOST ? n : SERVE_READ_MOST;
-
-	(void)server;
-	if (n <= own_room)
-		return own_buffer;
-	free(own_buffer);
-	own_buffer = aligned_alloc(4096, (room + 4095) / 4096 * 4096);
-	own_room = own_buffer ? room : 0;
-	return own_buffer;
-}
-
-static bool
-goes_on(const struct server *server)
-{
-	return !atomic_load(&server->ending) &&
-	       !fuse_session_exited(server->session);
-}
-
-static void *
-work(void *data)
-{
-	struct server *server = data;
-	struct fuse_buf buf = {0};
-
-	while (goes_on(server)) {
-		int n = fuse_session_receive_buf(server->session, &buf);
-
-		if (n == -EINTR || n == -EAGAIN)
-			continue;
-		if (n <= 0)
-			break;
-		fuse_session_process_buf(server->session, &buf);
-	}
-	free(buf.mem);
-	free(own_buffer);
-	own_buffer = NULL;
-	own_room = 0;
-	pthread_kill(server->main, SIGNAL_GONE);
-	return NULL;
-}
-
-static size_t
-start_workers(struct server *server, pthread_t workers[WORKERS])
-{
-	size_t count = 0;
-
-	while (count < WORKERS &&
-	       pthread_create(&workers[count], NULL, work, server) == 0)
-		count++;
-	return count;
-}
-
-/*
- * A worker that waits for the kernel is woken by a signal; one that was about
- * to wait may miss it, so they are repeated. One that hangs in dying storage is
- * left behind after a while: the process ends soon, and it with it.
- */
-static bool
-end_workers(struct server *server, pthread_t *workers, size_t count)
-{
-	const struct timespec pause = {.tv_nsec = 5 * 1000 * 1000};
-	unsigned patience = 600;
-
-	atomic_store(&server->ending, true);
-	for (size_t i = 0; i < count; i++)
-		while (patience > 0 &&
-		       pthread_tryjoin_np(workers[i], NULL) == EBUSY) {
-			pthread_kill(workers[i], SIGNAL_WAKE);
-			nanosleep(&pause, NULL);
-			patience--;
-		}
-	return patience > 0;
-}
-
 /* --- signals ------------------------------------------------------------------ */
+
+void
+server_gone(struct server *server)
+{
+	pthread_kill(server->main, SIGNAL_GONE);
+}
 
 static void
 only_wake(int number)
@@ -185,7 +105,7 @@ prepare_signals(sigset_t *set)
 
 	signals_of_end(set);
 	pthread_sigmask(SIG_BLOCK, set, NULL);
-	sigaction(SIGNAL_WAKE, &wake, NULL);
+	sigaction(SERVER_WAKE, &wake, NULL);
 	signal(SIGPIPE, SIG_IGN);
 }
 
@@ -333,19 +253,19 @@ forget_signals(const sigset_t *set)
 
 /* Until a signal comes, or a worker says that the mount is gone. */
 static void
-wait_for_end(const sigset_t *set)
+wait_for_end(struct server *server, const sigset_t *set)
 {
-	while (sigwaitinfo(set, NULL) < 0)
-		;
+	const struct timespec a_second = {.tv_sec = 1};
+
+	while (sigtimedwait(set, NULL, &a_second) < 0)
+		workers_watch(server);
 }
 
 static bool
 run(struct server *server, const sigset_t *set, char *room, size_t n)
 {
-	pthread_t workers[WORKERS];
 	struct serve *serve = server->serve;
-	size_t count = start_workers(server, workers);
-	bool served = count > 0;
+	bool served = workers_start(server) > 0;
 
 	if (!served)
 		snprintf(room, n,
@@ -356,9 +276,9 @@ run(struct server *server, const sigset_t *set, char *room, size_t n)
 		served = false;
 	} else {
 		fuse_set_log_func(drop_word);
-		wait_for_end(set);
+		wait_for_end(server, set);
 	}
-	if (!end_workers(server, workers, count)) {
+	if (!workers_end(server)) {
 		fuse_session_unmount(server->session);
 		_exit(EXIT_SUCCESS);
 	}

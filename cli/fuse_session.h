@@ -7,13 +7,14 @@
 #include <sys/types.h>
 
 #include "fuse.h"
+#include "fuse_workers.h"
 
 /* The kernel asks for no more at once; what readers ask beyond is cut by it. */
 #define SERVE_READ_MOST (1u << 20)
 
 /*
- * A mount that is being served. Workers take requests each from the kernel and
- * answer them; the thread that made the server waits for signals and the end.
+ * A mount that is being served. Workers take requests from the kernel and answer
+ * them; the thread that made the server waits for signals and the end.
  */
 struct server {
 	struct serve *serve;
@@ -24,14 +25,17 @@ struct server {
 	bool maps;     /* and may be mapped all the same */
 	uint64_t init; /* unique id of the request that asks for this */
 	pthread_t main;
-	atomic_bool ending;
+	struct workers workers;
 	atomic_uint troubles;
 };
 
 extern const struct fuse_lowlevel_ops fuse_operations_of_tree;
 
-/* Memory of the calling worker for n bytes; NULL: there is none. */
-uint8_t *server_buffer(struct server *server, size_t n);
+/* Wakes a worker that sleeps in the kernel. */
+#define SERVER_WAKE SIGUSR2
+
+/* Of a worker that ends: the mount is gone, or was told to go. */
+void server_gone(struct server *server);
 
 /* Something that somebody must know: a sentence, but never a flood of them. */
 void server_trouble(struct server *server, const char *name,
