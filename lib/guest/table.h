@@ -41,7 +41,8 @@ struct vr_table {
  * without it: around them, and where a scan met one of the rows' magics.
  */
 struct vr_table_hints {
-	const struct vr_ranges *volumes; /* ascending, none overlapping */
+	/* Ascending, none overlapping; or NULL. */
+	const struct vr_ranges *volumes;
 	const uint64_t *met;
 	size_t met_count;
 };
@@ -60,6 +61,17 @@ struct vr_table_row {
 const struct vr_table_row *vr_table_row(size_t index);
 void vr_table_free(struct vr_table *table);
 VR_CLEANUP_FOR(struct vr_table, vr_table_free)
+
+/* For rows: a sentence; beyond a number that nobody reads, none. */
+int vr_table_odd(struct vr_table *table, const char *format, ...)
+	__attribute__((format(printf, 2, 3)));
+
+/* A partition; more than anybody ever had are left off, and that is odd. */
+#define VR_PARTITIONS_MOST 4096
+int vr_table_push(struct vr_table *table, const struct vr_partition *partition);
+
+/* Sorts the partitions by start; those that overlap are odd. */
+int vr_table_finish(struct vr_table *table);
 
 /* Of all rows the best; NULL in *ret where there is no table. */
 int vr_table_read(struct vr_source *disk, const struct vr_table_hints *hints,

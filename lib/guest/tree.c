@@ -171,13 +171,14 @@ add_partition(struct builder *b, size_t parent, const struct vr_partition *p)
 }
 
 static int
-tell_oddities(struct builder *b, const struct vr_table *table)
+tell_oddities(struct builder *b, uint32_t disk, const struct vr_table *table)
 {
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < table->oddities.count; i++)
 		r = vr_findings_add(&b->tree->findings, VR_WARNING, "table-odd",
-				    "%s", table->oddities.items[i]);
+				    "Disk %" PRIu32 ": %s", disk + 1,
+				    table->oddities.items[i]);
 	return r;
 }
 
@@ -185,11 +186,12 @@ static int
 add_partitions(struct builder *b, size_t disk_node)
 {
 	const struct vr_table *table = b->tree->nodes.items[disk_node].table;
+	uint32_t disk = b->tree->nodes.items[disk_node].disk;
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < table->partitions.count; i++)
 		r = add_partition(b, disk_node, &table->partitions.items[i]);
-	return r == 0 ? tell_oddities(b, table) : r;
+	return r == 0 ? tell_oddities(b, disk, table) : r;
 }
 
 /* --- disks without a table ------------------------------------------------ */
@@ -285,6 +287,7 @@ add_both(struct builder *b, size_t disk_node, const struct vr_finds *finds)
 {
 	const struct vr_table *table = b->tree->nodes.items[disk_node].table;
 	size_t count = table ? table->partitions.count : 0, p = 0;
+	uint32_t disk = b->tree->nodes.items[disk_node].disk;
 	unsigned number = 0;
 	int r = 0;
 
@@ -305,7 +308,7 @@ add_both(struct builder *b, size_t disk_node, const struct vr_finds *finds)
 	}
 	while (r == 0 && p < count)
 		r = add_partition(b, disk_node, &table->partitions.items[p++]);
-	return r == 0 && table ? tell_oddities(b, table) : r;
+	return r == 0 && table ? tell_oddities(b, disk, table) : r;
 }
 
 static int

@@ -9,7 +9,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/vector.h"
-#include "guest/gpt.h"
+#include "guest/gpt_header.h"
 #include "measure/block.h"
 
 /*

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * guest-dump [--scan=always|never] [--no-repairs] [--zero] [--volume=NAME]
- *            EVIDENCE OUT
+ *            [--map=FILE] EVIDENCE OUT
  *
  * For tests: opens the guest of the evidence and writes its first disk, the
  * repairs laid over it, as a sparse file OUT, the others as OUT.2, OUT.3; with
@@ -24,7 +24,7 @@
 struct wish {
 	struct vr_guest_options options;
 	bool zero;
-	const char *volume, *evidence, *out;
+	const char *volume, *map, *evidence, *out;
 };
 
 static void __attribute__((noreturn)) die(const char *what, const char *why)
@@ -328,6 +328,8 @@ take_option(struct wish *wish, const char *arg)
 		wish->zero = true;
 	else if (strncmp(arg, "--volume=", 9) == 0)
 		wish->volume = arg + 9;
+	else if (strncmp(arg, "--map=", 6) == 0)
+		wish->map = arg + 6;
 	else
 		return false;
 	return true;
@@ -351,11 +353,13 @@ main(int argc, char **argv)
 {
 	struct wish wish = {.options = {.size = sizeof(wish.options),
 					.count_metadata = true}};
+	struct vr_options options = {.size = sizeof(options)};
 	struct vr_guest *guest = NULL;
 	struct vr_vm *vm = NULL;
 
 	parse(&wish, argc, argv);
-	must(vr_vm_open(wish.evidence, NULL, &vm), wish.evidence);
+	options.map = wish.map;
+	must(vr_vm_open(wish.evidence, &options, &vm), wish.evidence);
 	must(vr_guest_open(vm, &wish.options, &guest), wish.evidence);
 	if (strcmp(wish.out, "-") != 0)
 		write_files(&wish, guest);

@@ -3,7 +3,7 @@
 
 #include <zlib.h>
 
-#include "guest/gpt.h"
+#include "guest/gpt_header.h"
 #include "io/mem.h"
 
 #define BLOCKS 64
