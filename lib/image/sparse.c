@@ -11,7 +11,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "format/container.h"
-#include "guest/gpt.h"
+#include "guest/gpt_header.h"
 #include "image/disk.h"
 #include "io/slice.h"
 
