@@ -30,10 +30,10 @@ struct vr_logical {
 
 /*
  * A stretch of a disk that nothing bid for: a disk without a table, a partition,
- * or what is left between found volumes. May be a member that lost its head.
+ * or all that lies behind a found volume. May be a member that lost its head.
  */
 struct vr_vacancy {
-	size_t node; /* of the tree; VR_NO_NODE: between found volumes */
+	size_t node; /* of the tree; VR_NO_NODE: behind a found volume */
 	uint32_t disk;
 	uint64_t start, length;
 	const struct vr_partition *entry; /* or NULL */
@@ -60,7 +60,7 @@ struct vr_pool_job {
 	size_t disk_count;
 	const struct vr_vacancy *vacancies;
 	size_t vacancy_count;
-	bool scan; /* may read whole disks to find what it needs */
+	uint64_t read_most; /* of each disk in search of what it needs */
 
 	struct {
 		struct vr_logical *items;

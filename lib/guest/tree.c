@@ -19,6 +19,8 @@
 #include "io/cache.h"
 
 #define CACHE_BYTES ((size_t)8 << 20)
+/* What pools may read of a disk unless a scan is asked for: some seconds. */
+#define POOLS_READ_MOST (UINT64_C(1) << 30)
 
 struct builder {
 	struct vr_tree *tree;
@@ -534,17 +536,25 @@ add_claimed(struct builder *b, struct vr_claim *claim)
 	return r;
 }
 
-/* What was found inside a member that takes the disk whole is in its pool. */
+static bool
+is_covered(const struct vr_node *node, const struct vr_node *by)
+{
+	return node->slot == VR_SLOT_FOUND && node->disk == by->disk &&
+	       by->slot != VR_SLOT_LOGICAL && is_member(by) &&
+	       node->start - by->start < by->length;
+}
+
+/* What was found inside a member belongs to its pool. */
 static void
 drop_covered(struct vr_tree *tree)
 {
 	struct vr_node *items = tree->nodes.items;
-	size_t kept = 0;
+	size_t kept = 0, parent = 0, member = 0;
 
-	for (size_t i = 0, parent = 0; i < tree->nodes.count; i++) {
+	for (size_t i = 0; i < tree->nodes.count; i++) {
 		struct vr_node node = items[i];
 
-		if (node.slot == VR_SLOT_FOUND && is_member(&items[parent])) {
+		if (kept > 0 && is_covered(&node, &items[member])) {
 			free_node(&node);
 			continue;
 		}
@@ -552,6 +562,8 @@ drop_covered(struct vr_tree *tree)
 			parent = kept;
 		else if (node.parent != VR_NO_NODE)
 			node.parent = parent;
+		if (node.slot != VR_SLOT_LOGICAL && is_member(&node))
+			member = kept;
 		items[kept++] = node;
 	}
 	tree->nodes.count = kept;
@@ -578,7 +590,9 @@ add_pool(struct builder *b, const struct vr_pool_row *row)
 	struct vr_pool_job job = {
 		.disks = b->tree->disks,
 		.disk_count = b->tree->disk_count,
-		.scan = b->how->scan != VR_SCAN_NEVER,
+		.read_most = b->how->scan == VR_SCAN_NEVER  ? 0
+			     : b->how->scan == VR_SCAN_GAPS ? POOLS_READ_MOST
+							    : UINT64_MAX,
 		.findings = &b->tree->findings,
 	};
 	struct vr_vacancies vacancies = {0};

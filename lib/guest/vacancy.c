@@ -59,30 +59,31 @@ is_empty_slot(const struct vr_node *node)
 		(node->slot == VR_SLOT_DISK && !node->table));
 }
 
-/* Between the volumes of a disk whose table is gone, from MiB to MiB. */
+/*
+ * Behind each volume of a disk whose table is gone, from the next MiB to the
+ * disk's end: what was found there may lie in a member that was not.
+ */
 static int
 add_gaps(struct vr_vacancies *to, const struct vr_tree *tree, size_t disk_node)
 {
 	const struct vr_node *items = tree->nodes.items;
 	const struct vr_node *disk = &items[disk_node];
-	uint64_t reached = 0;
 	int r = 0;
 
-	for (size_t i = disk_node + 1; r == 0; i++) {
-		bool more = i < tree->nodes.count &&
-			    items[i].parent == disk_node;
-		uint64_t end = more ? items[i].start : disk->length;
-		uint64_t start = vr_div_up(reached, VR_MIB) * VR_MIB;
+	for (size_t i = disk_node + 1;
+	     r == 0 && i < tree->nodes.count && items[i].parent == disk_node;
+	     i++) {
+		uint64_t start =
+			vr_div_up(items[i].start + items[i].length, VR_MIB) *
+			VR_MIB;
 
-		if (reached > 0 && start < end)
+		if (start < disk->length)
 			r = add(to, tree,
 				&(struct vr_vacancy){.node = VR_NO_NODE,
 						     .disk = disk->disk,
 						     .start = start,
-						     .length = end - start});
-		if (!more)
-			return r;
-		reached = items[i].start + items[i].length;
+						     .length = disk->length -
+							       start});
 	}
 	return r;
 }
