@@ -54,6 +54,11 @@ static const struct option_row {
 	{'O', 'o', "options", "LIST",
 	 "mount options: allow_other, damaged=error, cache=kernel, …"},
 	{'g', 'f', "foreground", NULL, "stay here until it is unmounted"},
+	{'X', false, "format", "NAME",
+	 "raw (default), vmdk-flat or vmdk-stream"},
+	{'w', false, "volume", "NAME",
+	 "only this volume, as `volumes` names it, or its number"},
+	{'r', false, "resume", NULL, "go on with an export that was cut short"},
 	{'u', false, "undo", NULL, "take the patches back"},
 	{'n', false, "no-repairs", NULL,
 	 "leave the guest's structures as they are"},
@@ -65,8 +70,9 @@ static const struct option_row {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 static const struct command *const commands[] = {
-	&command_recover, &command_info,  &command_map,	 &command_volumes,
-	&command_mount,	  &command_patch, &command_scan, &command_profiles,
+	&command_recover, &command_info,  &command_map,
+	&command_volumes, &command_mount, &command_export,
+	&command_patch,	  &command_scan,  &command_profiles,
 };
 
 const struct command *
@@ -240,6 +246,15 @@ options_take_capacity(struct options *o, const char *text)
 }
 
 static bool
+is_export_format(const char *name)
+{
+	for (size_t i = 0; vr_export_format_name(i); i++)
+		if (strcmp(vr_export_format_name(i), name) == 0)
+			return true;
+	return false;
+}
+
+static bool
 take(struct options *o, int letter, const char *argument)
 {
 	switch (letter) {
@@ -285,6 +300,14 @@ take(struct options *o, int letter, const char *argument)
 		return true;
 	case 'g':
 		return o->foreground = true;
+	case 'X':
+		o->export_format = argument;
+		return is_export_format(argument);
+	case 'w':
+		o->volume = argument;
+		return *argument != '\0';
+	case 'r':
+		return o->resume = true;
 	case 'u':
 		return o->undo = true;
 	case 'n':

@@ -23,7 +23,8 @@ struct options {
 	int layer; /* an enum vr_layer, or -1: what all of them say */
 	uint64_t capacity;
 	enum map_format format;
-	bool verify_full, scan, undo, no_repairs;
+	bool verify_full, scan, undo, no_repairs, resume;
+	const char *volume, *export_format;
 	int damaged;		 /* an enum vr_damaged */
 	bool foreground, sloppy; /* sloppy: unknown words of -o are none */
 	const char *mount[MOUNT_OPTIONS_MOST]; /* each a list with commas */
@@ -43,7 +44,7 @@ struct command {
 
 extern const struct command command_recover, command_info, command_map,
 	command_scan, command_profiles, command_volumes, command_mount,
-	command_patch;
+	command_patch, command_export;
 
 /* NULL behind the last. */
 const struct command *command_at(unsigned index);

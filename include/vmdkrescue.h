@@ -651,6 +651,41 @@ VR_API int vr_vm_recover(const struct vr_vm *vm,
 /* The name that a disk's products bear, safe everywhere; free() it. */
 VR_API int vr_vm_product(const struct vr_vm *vm, size_t index, char **ret);
 
+/* --- export --------------------------------------------------------------- */
+
+struct vr_export_options {
+	size_t size;	    /* sizeof(struct vr_export_options) */
+	const char *format; /* "raw", "vmdk-flat", "vmdk-stream"; NULL: raw */
+	enum vr_damaged damaged;
+	bool resume;	  /* go on with what an earlier run left */
+	bool force;	  /* replace what is there */
+	unsigned threads; /* 0: one a processor */
+	vr_progress progress;
+	void *progress_data;
+};
+
+struct vr_export_result {
+	size_t size;	  /* sizeof(struct vr_export_result) */
+	uint64_t bytes;	  /* of the disk or volume */
+	uint64_t written; /* bytes that were stored, holes left out */
+	uint64_t resumed; /* bytes that an earlier run had done */
+	char sha256[65];  /* of the file */
+};
+
+/*
+ * Writes a disk or a volume of the guest, repaired, into a new file: complete
+ * under its name or not at all. raw and vmdk-flat leave OUT.partial and a map
+ * when they are cut short, to go on with. VR_E_UNSUPPORTED: a volume in a format
+ * for disks. VR_E_IO where damage is an error and some was met.
+ */
+VR_API int vr_guest_export(const struct vr_guest *guest, size_t volume,
+			   const char *out,
+			   const struct vr_export_options *options,
+			   struct vr_export_result *ret);
+
+/* The index-th format's name; NULL behind the last. */
+VR_API const char *vr_export_format_name(size_t index);
+
 struct vr_patch_result {
 	size_t size; /* sizeof(struct vr_patch_result) */
 	size_t patches, changed;

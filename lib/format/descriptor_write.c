@@ -31,6 +31,7 @@ static const struct kind {
 	{"vmfs", "VMFS", 1},
 	{"monolithicFlat", "FLAT", 1},
 	{"twoGbMaxExtentFlat", "FLAT", SIZE_MAX},
+	{"streamOptimized", "SPARSE", 1},
 };
 
 static const struct kind *

@@ -239,6 +239,30 @@ vr_place_choose(const struct vr_vm *vm,
 }
 
 int
+vr_place_outside(const struct vr_vm *vm, const char *path)
+{
+	const struct vr_recover_options none = {.size = sizeof(none)};
+	vr_cleanup(vr_free_p) char *shown = vr_printable(path);
+	vr_cleanup(vr_free_p) char *folder = vr_folder_name(path);
+	vr_cleanup(vr_free_p) char *real =
+		folder ? realpath(folder, NULL) : NULL;
+	struct evidence e = {0};
+	int r;
+
+	if (!real)
+		return vr_fail_errno("the folder that '%s' would be made in",
+				     shown ? shown : "?");
+	r = gather(&e, vm, &none);
+	if (r == 0 && is_evidence(&e, real))
+		r = vr_fail(VR_E_USAGE,
+			    "'%s' would lie in the evidence's folder, where "
+			    "nothing may be written: name another place",
+			    shown ? shown : "?");
+	evidence_free(&e);
+	return r;
+}
+
+int
 vr_vm_apart(const struct vr_vm *vm, const char *path)
 {
 	const struct vr_recover_options none = {.size = sizeof(none)};

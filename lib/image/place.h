@@ -14,4 +14,7 @@ int vr_place_choose(const struct vr_vm *vm,
 		    const struct vr_recover_options *options, const char *name,
 		    char **ret);
 
+/* A new file of that path would not lie in a folder of evidence. */
+int vr_place_outside(const struct vr_vm *vm, const char *path);
+
 #endif

@@ -37,11 +37,11 @@ write_at(int fd, const uint8_t *bytes, size_t n, uint64_t off)
 	return 0;
 }
 
-/* Runs of grains that are not zero, in one write each. */
-static int
-write_data(int fd, const uint8_t *bytes, size_t n, uint64_t off)
+int
+vr_copy_write(int fd, const uint8_t *bytes, size_t n, uint64_t off,
+	      uint64_t *ret_wrote)
 {
-	size_t from = 0;
+	size_t from = 0, wrote = 0;
 
 	for (size_t at = 0; at < n;) {
 		size_t here =
@@ -55,10 +55,12 @@ write_data(int fd, const uint8_t *bytes, size_t n, uint64_t off)
 			if (r < 0)
 				return r;
 		}
+		wrote += zero ? 0 : here;
 		at += here;
 		if (zero)
 			from = at;
 	}
+	*ret_wrote = wrote;
 	return from < n ? write_at(fd, bytes + from, n - from, off + from) : 0;
 }
 
@@ -104,12 +106,13 @@ copy_extent(struct copier *c, uint64_t off, uint64_t length)
 
 	while (r == 0 && length > 0) {
 		size_t n = (size_t)vr_min(length, BUFFER - off % BUFFER);
+		uint64_t wrote;
 
 		r = tick(c, off);
 		if (r == 0)
 			r = vr_copy_read(c->from, c->buffer, n, off);
 		if (r == 0)
-			r = write_data(c->fd, c->buffer, n, off);
+			r = vr_copy_write(c->fd, c->buffer, n, off, &wrote);
 		off += n;
 		length -= n;
 	}

@@ -21,6 +21,10 @@ int vr_copy_sparse(struct vr_source *from, int fd,
 int vr_copy_read(struct vr_source *from, uint8_t *bytes, size_t n,
 		 uint64_t off);
 
+/* Writes all but grains of 4 KiB of zeros, which the file has as holes already. */
+int vr_copy_write(int fd, const uint8_t *bytes, size_t n, uint64_t off,
+		  uint64_t *ret_wrote);
+
 /* Bytes that a copy would have to store, at most. */
 int vr_copy_stored(struct vr_source *from, uint64_t *ret_bytes);
 

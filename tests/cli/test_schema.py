@@ -19,7 +19,7 @@ except ImportError:
 FOLDER = os.path.join(os.path.dirname(os.path.dirname(support.HERE)),
                       "schema")
 NAMES = ("report", "map", "scan", "profile", "error", "volumes",
-         "patch")
+         "patch", "export")
 
 
 def schema_of(name):
@@ -139,6 +139,8 @@ class Schemas(support.Scratch):
         patches = self.file("list.patches", b"vmdk-rescue-patches 1\n"
                             b"capacity 4096\npatch 0 1\n- 00\n+ 01\n")
         self.check(support.run("patch", "--json", patches, copy).json())
+        self.check(support.run("export", "--json", flat,
+                               self.aside("whole.raw")).json())
         self.check_coverage()
         self.check_mutants()
 
