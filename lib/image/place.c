@@ -244,8 +244,8 @@ vr_place_outside(const struct vr_vm *vm, const char *path)
 	const struct vr_recover_options none = {.size = sizeof(none)};
 	vr_cleanup(vr_free_p) char *shown = vr_printable(path);
 	vr_cleanup(vr_free_p) char *folder = vr_folder_name(path);
-	vr_cleanup(vr_free_p) char *real =
-		folder ? realpath(folder, NULL) : NULL;
+	vr_cleanup(vr_free_p) char *real = folder ? realpath(folder, NULL)
+						  : NULL;
 	struct evidence e = {0};
 	int r;
 
