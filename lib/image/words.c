@@ -208,10 +208,11 @@ next_of(enum vr_condition condition)
 	case VR_CONDITION_INTERRUPTED:
 	case VR_CONDITION_HEAD:
 		return "Open the new descriptor read-only and copy the files "
-		       "out. The first MiB is lost, and with it the partition "
-		       "table: gdisk finds the backup of a GPT disk, testdisk "
-		       "the partitions of an MBR disk. The descriptor opens "
-		       "now; that alone does not make the guest boot.";
+		       "out, or mount the disk and its volumes with "
+		       "'vmdk-rescue mount'. The first MiB is lost, and with "
+		       "it the partition table; 'vmdk-rescue volumes' tells "
+		       "what of it has a copy. That the descriptor opens does "
+		       "not make the guest boot.";
 	case VR_CONDITION_WAVE_2:
 	case VR_CONDITION_BOTH:
 		return "Half of the disk is there, so do not throw it away: "
