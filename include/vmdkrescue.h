@@ -623,6 +623,37 @@ VR_API int vr_walk_xattrs(const struct vr_walk *walk, size_t index,
 				      const void *value, size_t n),
 			  void *data);
 
+/* What became of one entry in a copy. */
+struct vr_copied {
+	size_t size;	  /* sizeof(struct vr_copied) */
+	size_t index;	  /* of the walk's entry */
+	const char *path; /* below the folder, raw bytes */
+	bool copied, was_there;
+	char sha256[65];   /* of regular files that were copied, or empty */
+	const char *error; /* a sentence, where it could not be written */
+};
+
+struct vr_copy_options {
+	size_t size; /* sizeof(struct vr_copy_options) */
+	/* Not only what is intact: lost ranges become holes, listed in NAME.lost. */
+	bool partial;
+	bool unverified; /* what nothing is known to be lost of, too */
+	/* Takes an entry or leaves it; NULL: all. */
+	bool (*choose)(void *data, const struct vr_entry_info *entry);
+	/* Called for each; an answer other than 0 ends the copy. */
+	int (*each)(void *data, const struct vr_entry_info *entry,
+		    const struct vr_copied *copied);
+	void *data;
+};
+
+/*
+ * Writes files below FOLDER/TOP, and nothing anywhere else, whatever their names
+ * are. With times, modes, owners and attributes where the target takes them. What
+ * is there already with the same size and time is left as it is.
+ */
+VR_API int vr_walk_copy(const struct vr_walk *walk, const char *folder,
+			const char *top, const struct vr_copy_options *options);
+
 /* --- recovery ------------------------------------------------------------ */
 
 struct vr_recover_options {
