@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include <vmdkrescue.h>
 
@@ -59,6 +60,12 @@ static const struct option_row {
 	{'w', false, "volume", "NAME",
 	 "only this volume, as `volumes` names it, or its number"},
 	{'r', false, "resume", NULL, "go on with an export that was cut short"},
+	{'P', false, "partial", NULL,
+	 "also what bytes are lost of, with a list of them"},
+	{'y', false, "only", "GLOB", "only files whose name or path fits"},
+	{'x', false, "exclude", "GLOB", "no files whose name or path fits"},
+	{'N', false, "newer", "DATE",
+	 "only files changed after that day, 2023-01-31"},
 	{'u', false, "undo", NULL, "take the patches back"},
 	{'n', false, "no-repairs", NULL,
 	 "leave the guest's structures as they are"},
@@ -70,9 +77,9 @@ static const struct option_row {
 #define ROWS (sizeof(rows) / sizeof(*rows))
 
 static const struct command *const commands[] = {
-	&command_recover, &command_info,  &command_map,
-	&command_volumes, &command_mount, &command_export,
-	&command_patch,	  &command_scan,  &command_profiles,
+	&command_recover, &command_info,   &command_map,  &command_volumes,
+	&command_mount,	  &command_export, &command_ls,	  &command_copy,
+	&command_stat,	  &command_patch,  &command_scan, &command_profiles,
 };
 
 const struct command *
@@ -245,6 +252,19 @@ options_take_capacity(struct options *o, const char *text)
 	return parse_size(text, &o->capacity);
 }
 
+/* The day's beginning, UTC. */
+static bool
+parse_day(const char *text, int64_t *ret)
+{
+	struct tm tm = {0};
+	const char *end = strptime(text, "%Y-%m-%d", &tm);
+
+	if (!end || *end)
+		return false;
+	*ret = (int64_t)timegm(&tm) * 1000000000;
+	return true;
+}
+
 static bool
 is_export_format(const char *name)
 {
@@ -308,6 +328,16 @@ take(struct options *o, int letter, const char *argument)
 		return *argument != '\0';
 	case 'r':
 		return o->resume = true;
+	case 'P':
+		return o->partial = true;
+	case 'y':
+		o->only = argument;
+		return true;
+	case 'x':
+		o->exclude = argument;
+		return true;
+	case 'N':
+		return parse_day(argument, &o->newer);
 	case 'u':
 		return o->undo = true;
 	case 'n':
@@ -373,7 +403,7 @@ options_parse(const struct command *command, int argc, char **argv,
 {
 	struct option longs[ROWS + 1];
 	char shorts[3 * ROWS + 2];
-	struct options o = {.layer = -1};
+	struct options o = {.layer = -1, .newer = VR_NO_TIME};
 	int letter;
 
 	*ret_status = EXIT_USAGE;

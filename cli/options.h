@@ -24,7 +24,9 @@ struct options {
 	uint64_t capacity;
 	enum map_format format;
 	bool verify_full, scan, undo, no_repairs, resume;
-	const char *volume, *export_format;
+	const char *volume, *export_format, *only, *exclude;
+	bool partial;
+	int64_t newer;		 /* ns since 1970, or VR_NO_TIME */
 	int damaged;		 /* an enum vr_damaged */
 	bool foreground, sloppy; /* sloppy: unknown words of -o are none */
 	const char *mount[MOUNT_OPTIONS_MOST]; /* each a list with commas */
@@ -44,7 +46,7 @@ struct command {
 
 extern const struct command command_recover, command_info, command_map,
 	command_scan, command_profiles, command_volumes, command_mount,
-	command_patch, command_export;
+	command_patch, command_export, command_ls, command_copy, command_stat;
 
 /* NULL behind the last. */
 const struct command *command_at(unsigned index);

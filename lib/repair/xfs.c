@@ -97,7 +97,7 @@ root_from_copies(struct job *job, const struct vr_xfs *fs, uint64_t *ret)
 	for (size_t i = 0; r == 0 && *ret == VR_XFS_NO_INODE && i < 3; i++) {
 		struct vr_window w;
 		struct vr_xfs copy;
-		bool sound;
+		bool sound = false;
 
 		r = read_super(job, vr_xfs_ag_off(fs, groups[i]), &w, &copy,
 			       &sound);
@@ -141,7 +141,7 @@ fill_counts(struct job *job, uint8_t *sector)
 	for (uint32_t i = 0; i < fs->ag_count && i < GROUPS_MOST; i++) {
 		struct vr_window w;
 		uint64_t agf = fs->sector_bytes, agi = 2 * fs->sector_bytes;
-		bool sound;
+		bool sound = false;
 		int r = vr_check_cancel();
 
 		if (r == 0)
@@ -235,7 +235,7 @@ copy_of_super(struct job *job, bool *ret_found)
 	const struct vr_bid *bid = &job->tree->nodes.items[job->node].content;
 	struct vr_window w;
 	uint64_t off;
-	bool sound;
+	bool sound = false;
 	int r = read_super(job, bid->evidence, &w, &job->fs, &sound);
 
 	if (r < 0)

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#ifndef CLI_FILES_H
+#define CLI_FILES_H
+
+#include "options.h"
+
+#include <json-c/json.h>
+#include <vmdkrescue.h>
+
+/*
+ * The files of a disk, for the commands that deal in them. The first operand is
+ * the disk, what follows are paths in the guest: VOLUME/PATH, or PATH in whatever
+ * volume; a folder means all below it.
+ */
+struct files {
+	struct vr_vm *vm;
+	struct vr_guest *guest;
+	const struct options *options;
+	uint64_t volumes; /* that could be read */
+	uint64_t unread;  /* that could not */
+};
+
+/* A volume whose files are read; the walk is freed behind the call. */
+typedef int (*files_each)(void *data, struct files *files,
+			  const struct vr_walk *walk, const char *volume);
+
+/* Opens, calls each for every volume that is meant, and closes. */
+enum exit_status
+files_run(const struct options *options, files_each each, void *data,
+	  enum exit_status (*end)(void *data, struct files *files));
+
+/* Is this entry of that volume one of the paths, and not left out? */
+bool files_wants(const struct options *options, const char *volume,
+		 const struct vr_entry_info *entry);
+
+/* All that is known of an entry; lost ranges where the walk is given. */
+struct json_object *files_json(const struct vr_walk *walk, size_t index,
+			       const char *volume,
+			       const struct vr_entry_info *entry);
+
+/* "2023-02-03 14:05", or dashes. */
+const char *files_time(int64_t time, char room[20]);
+
+#endif

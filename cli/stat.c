@@ -1,0 +1,157 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "files.h"
+#include "render.h"
+
+#define AT 14
+
+static const char *
+words_of(unsigned flags)
+{
+	if (flags & VR_EXTENT_DAMAGED)
+		return "lost";
+	if (flags & VR_EXTENT_SUSPECT)
+		return "in doubt";
+	if (flags & VR_EXTENT_REPAIRED)
+		return "repaired";
+	if (flags & VR_EXTENT_HOLE)
+		return "hole";
+	if (flags & VR_EXTENT_ZERO)
+		return "zeros";
+	return "there";
+}
+
+static void
+print_run(uint64_t start, uint64_t end, unsigned flags)
+{
+	printf("%*s%12" PRIu64 " %12" PRIu64 "  %s\n", AT, "", start,
+	       end - start, words_of(flags));
+}
+
+/* Bytes of the file from where to where, and what is left of them. */
+static void
+print_extents(const struct vr_walk *walk, size_t index)
+{
+	uint64_t start = 0, off = 0;
+	struct vr_extent extent = {0};
+	struct vr_source *source;
+	unsigned flags = 0;
+
+	if (vr_walk_source(walk, index, 0, &source) < 0)
+		return;
+	printf("%*s%12s %12s\n", AT, "", "offset", "bytes");
+	for (; off < vr_source_size(source); off += extent.length) {
+		if (vr_source_next(source, off, &extent) < 0)
+			break;
+		if (off > start &&
+		    strcmp(words_of(extent.flags), words_of(flags)) != 0) {
+			print_run(start, off, flags);
+			start = off;
+		}
+		flags = extent.flags;
+	}
+	if (off > start)
+		print_run(start, off, flags);
+	vr_source_free(source);
+}
+
+static void
+print_entry(const struct vr_walk *walk, size_t index, const char *volume,
+	    const struct vr_entry_info *e)
+{
+	char *shown = vr_printable(e->path);
+	char time[20];
+
+	printf("%s/%s\n", volume, shown ? shown : "?");
+	render_field_f(stdout, AT, "Verdict",
+		       "%s; %" PRIu64 " bytes lost, %" PRIu64 " in doubt",
+		       vr_fate_name(e->fate), e->lost_bytes, e->doubted_bytes);
+	render_field_f(stdout, AT, "Kind",
+		       "%s, %" PRIu64 " bytes, number %" PRIu64,
+		       vr_file_kind_name(e->kind), e->length, e->id);
+	render_field_f(stdout, AT, "Record", "%s",
+		       e->how ? e->how : "lost: only the name is left");
+	render_field_f(stdout, AT, "Path", "%s%s",
+		       e->path_how ? e->path_how : "lost: this one is made up",
+		       e->path_doubted ? ", in doubt" : "");
+	render_field_f(stdout, AT, "Modified", "%s",
+		       files_time(e->modified, time));
+	if (e->has_owner)
+		render_field_f(stdout, AT, "Owner",
+			       "%" PRIu32 ":%" PRIu32 ", mode %04o", e->uid,
+			       e->gid, (unsigned)e->mode & 07777);
+	print_extents(walk, index);
+	free(shown);
+}
+
+static int
+stat_volume(void *data, struct files *f, const struct vr_walk *walk,
+	    const char *volume)
+{
+	uint64_t *found = data;
+
+	for (int i = 1; i < f->options->path_count; i++) {
+		const char *path = f->options->paths[i];
+		struct vr_entry_info e = {.size = sizeof(e)};
+		size_t index, n = strlen(volume);
+
+		while (*path == '/')
+			path++;
+		if (strncmp(path, volume, n) == 0 && path[n] == '/')
+			path += n + 1;
+		if (vr_walk_find(walk, path, &index) < 0)
+			continue;
+		++*found;
+		vr_walk_entry(walk, index, &e);
+		if (f->options->json) {
+			struct json_object *one =
+				files_json(walk, index, volume, &e);
+
+			printf("%s\n",
+			       json_object_to_json_string_ext(
+				       one,
+				       JSON_C_TO_STRING_PLAIN |
+					       JSON_C_TO_STRING_NOSLASHESCAPE));
+			json_object_put(one);
+		} else {
+			print_entry(walk, index, volume, &e);
+		}
+	}
+	return 0;
+}
+
+static enum exit_status
+end(void *data, struct files *f)
+{
+	(void)f;
+	if (*(uint64_t *)data)
+		return EXIT_DONE;
+	render_error("nothing bears that path; see what there is with: ls");
+	return EXIT_FAILED;
+}
+
+static enum exit_status
+stat_run(const struct options *options)
+{
+	uint64_t found = 0;
+
+	if (options->path_count < 2) {
+		render_error("stat takes a disk, and paths in it (see "
+			     "vmdk-rescue stat --help)");
+		return EXIT_USAGE;
+	}
+	return files_run(options, stat_volume, &found, end);
+}
+
+const struct command command_stat = {
+	.name = "stat",
+	.operands = "DISK PATH...",
+	.summary = "show the parts of a file against the damage",
+	.options = "wsnacmpVjq",
+	.needs_path = true,
+	.run = stat_run,
+};
