@@ -33,13 +33,16 @@ class File:
     """
 
     def __init__(self, name, length=None, base="zero", blocks=None,
-                 seed=None, direct=False):
+                 seed=None, direct=False, changing=False, holes=False):
         self.name = os.fsencode(name)
         self.base = base
         self.seed = seed
         self._length = length
         self._blocks = blocks
         self._direct = direct
+        self._changing = changing
+        self._holes = holes
+        self._copies = []
         self._stripes = []
         self._literals = []
         self._fails = []
@@ -55,6 +58,12 @@ class File:
     def bytes(self, offset, data):
         """Literal bytes; a later call wins over an earlier one."""
         self._literals.append((offset, data))
+        return self
+
+    def copy(self, start, length, path, offset=0):
+        """Bytes of a real file, over and over; stripes and literals lie on
+        top."""
+        self._copies.append((start, length, offset, os.fsencode(path)))
         return self
 
     def content(self, data):
@@ -81,6 +90,11 @@ class File:
             out.append(b"blocks %d" % self._blocks)
         if self._direct:
             out.append(b"direct")
+        if self._changing:
+            out.append(b"changing")
+        if self._holes:
+            out.append(b"holes")
+        out += [b"copy %d %d %d %s" % c for c in self._copies]
         out += [b"stripes %d %d %d %d" % s for s in self._stripes]
         out += [b"bytes %d %s" % (o, d.hex().encode())
                 for o, d in self._literals]
@@ -93,6 +107,12 @@ class File:
         n = max(0, min(n, self.length - offset))
         seed = _name_seed(self.name) if self.seed is None else self.seed
         out = bytearray(self._base(offset, n, seed))
+        for at, length, source, path in self._copies:
+            start, end = max(offset, at), min(offset + n, at + length)
+            with open(path, "rb") as inp:
+                data = inp.read()
+            for i in range(start, end):
+                out[i - offset] = data[(source + i - at) % len(data)]
         key = _mix(seed, 1)
         for first, length, stride, count in self._stripes:
             stride = stride or length

@@ -19,10 +19,14 @@
  *	random START LENGTH           the same as one stripe
  *	bytes OFFSET HEX              literals win over everything else
  *	content HEX                   the same as bytes 0
+ *	copy START LENGTH OFFSET PATH bytes of a real file, from OFFSET on and
+ *	                              over again; below stripes and literals
  *	text LINE                     appends LINE and a newline, from 0 on
  *	blocks N                      st_blocks (default: all allocated)
  *	fail START LENGTH             reads that touch it give EIO
  *	direct                        no page cache: reads arrive as asked
+ *	changing                      its time of change goes on with every read
+ *	holes                         what base zero leaves alone is a hole
  *
  * What the kinds hold is told above each fill function; fake.py has the same
  * rules once more, for checking.
@@ -54,6 +58,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
@@ -75,14 +80,22 @@ struct range {
 	uint64_t start, length;
 };
 
+/* A real file's bytes, repeated: byte start + i is byte (from + i) % size. */
+struct copied {
+	uint64_t start, length, from, size;
+	const uint8_t *data;
+};
+
 struct file {
 	char *name;
 	uint64_t length, blocks, seed;
-	bool length_from_literals, blocks_given, direct;
+	bool length_from_literals, blocks_given, direct, changing, holes;
 	enum base base;
 
 	struct stripes *stripes;
 	size_t n_stripes;
+	struct copied *copies;
+	size_t n_copies;
 	struct literal *literals;
 	size_t n_literals;
 	struct range *fails;
@@ -243,6 +256,25 @@ fill_literal(const struct literal *l, uint8_t *buf, uint64_t n, uint64_t off)
 	if (start < stop)
 		memcpy(buf + (start - off), l->data + (start - l->off),
 		       stop - start);
+}
+
+static void
+fill_copied(const struct copied *c, uint8_t *buf, uint64_t n, uint64_t off)
+{
+	uint64_t start = c->start > off ? c->start : off;
+	uint64_t stop = c->start + c->length;
+
+	if (stop > off + n)
+		stop = off + n;
+	while (start < stop) {
+		uint64_t at = (c->from + (start - c->start)) % c->size;
+		uint64_t part = c->size - at;
+
+		if (part > stop - start)
+			part = stop - start;
+		memcpy(buf + (start - off), c->data + at, part);
+		start += part;
+	}
 }
 
 static bool
@@ -424,6 +456,33 @@ add_stripes(const struct parser *p, struct file *f, uint64_t first,
 }
 
 static void
+add_copy(const struct parser *p, struct file *f, uint64_t start,
+	 uint64_t length, uint64_t from, const char *path)
+{
+	struct copied *c;
+	struct stat st;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+	void *data;
+
+	if (fd < 0 || fstat(fd, &st) < 0 || st.st_size <= 0)
+		die(p, "cannot copy from '%s'", path);
+	data = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+	if (data == MAP_FAILED)
+		die(p, "cannot map '%s': %s", path, strerror(errno));
+	close(fd);
+	if (length > INT64_MAX - start)
+		die(p, "a copy ends beyond any file");
+	f->copies = grow(f->copies, f->n_copies, sizeof(*c));
+	f->copies[f->n_copies++] = (struct copied){
+		.start = start,
+		.length = length,
+		.from = from % (uint64_t)st.st_size,
+		.size = (uint64_t)st.st_size,
+		.data = data,
+	};
+}
+
+static void
 parse_base(const struct parser *p, struct file *f, const char *word)
 {
 	static const char *const names[] = {
@@ -493,6 +552,12 @@ parse_directive(const struct parser *p, struct file *f, const char *verb,
 		add_hex(p, f, a, next_word(&rest));
 	} else if (strcmp(verb, "content") == 0) {
 		add_hex(p, f, 0, next_word(&rest));
+	} else if (strcmp(verb, "copy") == 0) {
+		a = number(p, next_word(&rest));
+		b = number(p, next_word(&rest));
+		c = number(p, next_word(&rest));
+		add_copy(p, f, a, b, c, rest);
+		rest[0] = '\0';
 	} else if (strcmp(verb, "text") == 0) {
 		size_t n = strlen(rest);
 
@@ -510,6 +575,10 @@ parse_directive(const struct parser *p, struct file *f, const char *verb,
 		f->fails[f->n_fails++] = (struct range){a, b};
 	} else if (strcmp(verb, "direct") == 0) {
 		f->direct = true;
+	} else if (strcmp(verb, "changing") == 0) {
+		f->changing = true;
+	} else if (strcmp(verb, "holes") == 0) {
+		f->holes = true;
 	} else {
 		die(p, "unknown directive '%s'", verb);
 	}
@@ -670,6 +739,8 @@ fake_getattr(const char *path, struct stat *st, struct fuse_file_info *fi)
 	st->st_mode = S_IFREG | 0644;
 	st->st_nlink = 1;
 	st->st_size = (off_t)f->length;
+	if (f->changing)
+		st->st_mtime += (time_t)f->reads;
 	st->st_blocks = (blkcnt_t)f->blocks;
 	st->st_blksize = 4096;
 	return 0;
@@ -730,12 +801,66 @@ fake_read(const char *path, char *out, size_t size, off_t offset,
 	}
 
 	fill_base(f, buf, n, off);
+	for (size_t i = 0; i < f->n_copies; i++)
+		fill_copied(&f->copies[i], buf, n, off);
 	for (size_t i = 0; i < f->n_stripes; i++)
 		fill_stripes(f, &f->stripes[i], buf, n, off);
 	for (size_t i = 0; i < f->n_literals; i++)
 		fill_literal(&f->literals[i], buf, n, off);
 	f->bytes += n;
 	return (int)n;
+}
+
+/* Where the first piece that holds something begins at or behind off. */
+static uint64_t
+next_data(const struct file *f, uint64_t off)
+{
+	uint64_t best = f->base == BASE_ZERO && f->holes ? UINT64_MAX : off;
+
+	for (size_t i = 0; i < f->n_stripes; i++) {
+		const struct stripes *s = &f->stripes[i];
+		uint64_t k = off <= s->first ? 0 : (off - s->first) / s->stride;
+
+		if (k < s->count && off >= s->first + k * s->stride + s->length)
+			k++;
+		if (k < s->count && s->first + k * s->stride < best)
+			best = s->first + k * s->stride;
+	}
+	for (size_t i = 0; i < f->n_copies; i++)
+		if (off < f->copies[i].start + f->copies[i].length &&
+		    f->copies[i].start < best)
+			best = f->copies[i].start;
+	for (size_t i = 0; i < f->n_literals; i++)
+		if (off < f->literals[i].off + f->literals[i].size &&
+		    f->literals[i].off < best)
+			best = f->literals[i].off;
+	return best > off ? best / 4096 * 4096 > off ? best / 4096 * 4096 : off
+			  : off;
+}
+
+/* The end of the piece of 4 KiB blocks that off lies in. */
+static uint64_t
+next_hole(const struct file *f, uint64_t off)
+{
+	while (off < f->length && next_data(f, off) <= off)
+		off = off / 4096 * 4096 + 4096;
+	return off < f->length ? off : f->length;
+}
+
+static off_t
+fake_lseek(const char *path, off_t off, int whence, struct fuse_file_info *fi)
+{
+	const struct file *f = (const struct file *)(uintptr_t)fi->fh;
+	uint64_t at;
+
+	(void)path;
+	if ((uint64_t)off >= f->length)
+		return -ENXIO;
+	if (!f->holes)
+		return whence == SEEK_DATA ? off : (off_t)f->length;
+	at = whence == SEEK_DATA ? next_data(f, (uint64_t)off)
+				 : next_hole(f, (uint64_t)off);
+	return at < f->length || whence == SEEK_HOLE ? (off_t)at : -ENXIO;
 }
 
 /* Everything that would change something, refused and counted. */
@@ -861,6 +986,7 @@ static const struct fuse_operations operations = {
 	.readdir = fake_readdir,
 	.open = fake_open,
 	.read = fake_read,
+	.lseek = fake_lseek,
 	.create = fake_create,
 	.mknod = fake_mknod,
 	.mkdir = fake_mkdir,
