@@ -75,6 +75,13 @@ show_file(const struct vr_disk *disk, size_t index)
 			       vr_human_size(info.bound_bytes, a),
 			       info.bound ? info.bound : "none of the rule",
 			       vr_human_size(info.measure_bytes, b));
+	if (info.profile || info.candidates)
+		render_field_f(stdout, AT, "Confidence",
+			       "%s (%" PRId64 " bits): %s%s", info.confidence,
+			       info.confidence_bits, info.confidence_reason,
+			       info.candidates ? "; what it may be stands in "
+						 "the report (--json)"
+					       : "");
 	if (info.full)
 		show_full(&info);
 }

@@ -329,6 +329,15 @@ struct vr_file_info {
 	uint64_t full_encrypted, full_clear, full_mixed, full_unreadable;
 	uint64_t full_gap_order; /* shown to be clear */
 	uint64_t full_gap_noise; /* clear by position only */
+
+	/*
+	 * How far the bytes bear the profile out: "sure", "likely", "ambiguous",
+	 * "rule-alone" or "none"; why, as a clause; and the binary logarithm of
+	 * how many times likelier they are by it than by chance.
+	 */
+	const char *confidence, *confidence_reason;
+	int64_t confidence_bits;
+	size_t candidates; /* patterns that fit as well, see the report */
 };
 
 struct vr_disk_info {

@@ -173,6 +173,12 @@ note_measure(const struct vr_hostfile *f, struct vr_findings *findings)
 			"not be read: the storage fails. Copy the file with GNU "
 			"ddrescue first and work on the copy.",
 			m->unreadable, f->shown);
+	if (r == 0 && !f->diagnosis.gaps_sure)
+		r = vr_findings_add(
+			findings, VR_WARNING, "other-runs-possible",
+			"Further runs over '%s' cannot be ruled out: what noise "
+			"hides between its stripes is marked suspect.",
+			f->shown);
 	if (r == 0 && !m->decided)
 		r = vr_findings_add(
 			findings, VR_WARNING, "prediction-unproved",
@@ -365,6 +371,10 @@ info_of_diagnosis(const struct vr_diagnosis *d, struct vr_file_info *ret)
 	const struct vr_measure *m = &d->measure;
 
 	ret->condition = d->condition;
+	ret->confidence = vr_confidence_name(d->confidence);
+	ret->confidence_reason = vr_confidence_reason(d->confidence);
+	ret->confidence_bits = d->bits;
+	ret->candidates = d->candidate_count;
 	ret->full = d->full.done;
 	ret->full_encrypted = d->full.encrypted;
 	ret->full_clear = d->full.clear;
@@ -377,8 +387,9 @@ info_of_diagnosis(const struct vr_diagnosis *d, struct vr_file_info *ret)
 		return;
 	ret->profile = d->hypothesis.profile;
 	ret->stripes_predicted = m->stripes;
-	ret->stripes_encrypted = vr_hypothesis_count(&d->hypothesis, m->end) +
-				 d->earlier_encrypted;
+	ret->stripes_encrypted = vr_hypothesis_count(&d->hypothesis, m->end);
+	for (size_t i = 0; i < d->other_count; i++)
+		ret->stripes_encrypted += d->others[i].encrypted;
 	ret->stripes_read = m->looks.count;
 	ret->bound_bytes = m->end;
 	if (m->bound != VR_NO_BOUND)

@@ -70,8 +70,10 @@ json_of_hypothesis(const struct vr_hypothesis *h)
 
 	put_text(one, "profile", h->profile);
 	put_text(one, "from", h->reason);
+	put_number(one, "first", h->first);
 	put_number(one, "chunk", h->chunk);
-	put_number(one, "period", h->period);
+	put(one, "period",
+	    h->period ? json_object_new_uint64(h->period) : NULL);
 	for (size_t i = 0; i < h->bound_count; i++) {
 		struct json_object *bound = json_object_new_object();
 
@@ -123,6 +125,40 @@ json_of_full(const struct vr_full *full)
 	return one;
 }
 
+static struct json_object *
+json_of_candidates(const struct vr_diagnosis *d)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < d->candidate_count; i++)
+		json_object_array_add(array,
+				      json_of_hypothesis(&d->candidates[i]));
+	return array;
+}
+
+static struct json_object *
+json_of_others(const struct vr_diagnosis *d)
+{
+	struct json_object *array = json_object_new_array();
+
+	for (size_t i = 0; i < d->other_count; i++)
+		json_object_array_add(
+			array, json_of_hypothesis(&d->others[i].hypothesis));
+	return array;
+}
+
+static struct json_object *
+json_of_confidence(const struct vr_diagnosis *d)
+{
+	struct json_object *one = json_object_new_object();
+
+	put_text(one, "word", vr_confidence_name(d->confidence));
+	put(one, "bits", json_object_new_int64(d->bits));
+	put_text(one, "reason", vr_confidence_reason(d->confidence));
+	put_flag(one, "gaps_sure", d->gaps_sure);
+	return one;
+}
+
 static void
 put_diagnosis(struct json_object *to, const struct vr_diagnosis *d)
 {
@@ -132,8 +168,9 @@ put_diagnosis(struct json_object *to, const struct vr_diagnosis *d)
 	    d->chosen ? json_of_hypothesis(&d->hypothesis) : NULL);
 	put(to, "measured", d->chosen ? json_of_measure(d) : NULL);
 	put(to, "full_pass", json_of_full(&d->full));
-	put(to, "earlier_run",
-	    d->has_earlier ? json_of_hypothesis(&d->earlier) : NULL);
+	put(to, "other_runs", json_of_others(d));
+	put(to, "candidates", json_of_candidates(d));
+	put(to, "confidence", json_of_confidence(d));
 }
 
 static struct json_object *

@@ -5,6 +5,7 @@
  * said only "success".
  */
 #include <inttypes.h>
+#include <string.h>
 
 #include "base/checked.h"
 #include "base/error.h"
@@ -128,6 +129,22 @@ head(const struct vr_disk *disk)
 			 vr_human_size(h->chunk, size), h->profile);
 }
 
+/* ESXiArgs by other numbers than it is known for is no known family either. */
+static char *
+striped_by_profile(const struct vr_disk *disk)
+{
+	const struct vr_diagnosis *d = &disk->files.items[0]->diagnosis;
+	vr_cleanup(vr_free_p) char *by =
+		vr_format("the rule of the profile '%s'",
+			  d->hypothesis.profile ? d->hypothesis.profile : "");
+
+	if (!d->hypothesis.profile ||
+	    !vr_profile_named(d->hypothesis.profile) ||
+	    strcmp(d->hypothesis.profile, "esxiargs") == 0)
+		return striped(disk, "a pattern of no known family");
+	return by ? striped(disk, by) : NULL;
+}
+
 static char *
 foreign(const struct vr_disk *disk)
 {
@@ -135,7 +152,7 @@ foreign(const struct vr_disk *disk)
 	char size[32];
 
 	if (d->chosen)
-		return striped(disk, "a pattern of no known family");
+		return striped_by_profile(disk);
 	if (d->has_head)
 		return vr_format(
 			"The first %s are noise, as encrypted data is, "

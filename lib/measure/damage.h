@@ -11,6 +11,24 @@
  * the bytes, takes what they bear out, and lays prediction and measurement down
  * in layers of their own.
  */
+#define VR_OTHERS_MOST	   4
+#define VR_CANDIDATES_MOST 16
+
+/* A run beside the chosen one: before it, mostly. */
+struct vr_other {
+	struct vr_hypothesis hypothesis;
+	uint64_t encrypted; /* stripes that only it hit */
+};
+
+/* How much the bytes speak for what was chosen, and why. */
+enum vr_confidence {
+	VR_CONFIDENCE_NONE,	 /* nothing was chosen */
+	VR_CONFIDENCE_RULE,	 /* the rule alone; the bytes do not tell */
+	VR_CONFIDENCE_AMBIGUOUS, /* they fit other runs as well */
+	VR_CONFIDENCE_LIKELY,
+	VR_CONFIDENCE_SURE,
+};
+
 struct vr_diagnosis {
 	enum vr_condition condition;
 	bool predicted; /* hypothesis was said by a sidecar, not searched for */
@@ -21,11 +39,24 @@ struct vr_diagnosis {
 	/* The side file's hypothesis, if the bytes speak for another one. */
 	bool sidecar_refuted;
 	struct vr_hypothesis refuted;
+	/* It names the size that this very file had. */
+	bool sidecar_fits;
 
-	/* A run before that one, if the bytes show it. */
-	bool has_earlier;
-	struct vr_hypothesis earlier;
-	uint64_t earlier_encrypted; /* stripes that only it hit */
+	size_t other_count;
+	struct vr_other others[VR_OTHERS_MOST];
+	/*
+	 * That no further run hit the file is known: by exclusion of all, or
+	 * because what was found explains all there is. Else nothing between
+	 * the stripes is called intact.
+	 */
+	bool gaps_sure;
+	/* What it may be as well, where the bytes do not decide. */
+	size_t candidate_count;
+	struct vr_hypothesis candidates[VR_CANDIDATES_MOST];
+
+	enum vr_confidence confidence;
+	/* Log2 of how much likelier the bytes are by it than by chance. */
+	int64_t bits;
 
 	struct vr_full full; /* done only where it was asked for */
 	uint64_t bytes_read;
@@ -34,6 +65,11 @@ struct vr_diagnosis {
 	/* and noise among so many places looked at. */
 	size_t looked, noisy, failed;
 };
+
+/* A lower-case word. */
+const char *vr_confidence_name(enum vr_confidence confidence);
+/* Why, as a clause. */
+const char *vr_confidence_reason(enum vr_confidence confidence);
 
 /*
  * source holds the file up to c->length. map is of that length and is added to.

@@ -9,9 +9,12 @@
  * noise_end looks encrypted, and from order_from on there is order, as far as
  * the first block of it. Between the two, a block of 512 bytes or, where
  * compressed data follows, of 4 KiB, lies the edge. Without order both are end.
+ *
+ * Compressed data hides in some of its blocks, so where such follows, the edge
+ * may lie further in front: sure_end is how far the noise is beyond doubt.
  */
 struct vr_edge {
-	uint64_t noise_end, order_from;
+	uint64_t sure_end, noise_end, order_from;
 	uint64_t bytes_read;
 };
 

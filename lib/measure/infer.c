@@ -25,7 +25,6 @@
 
 struct search {
 	struct vr_source *source;
-	const struct vr_measure_how *how;
 	uint64_t *bytes_read;
 	uint64_t chunk, period;
 	bool failed; /* the last probe, on failing storage */
@@ -149,20 +148,13 @@ holds_for_multiples(struct search *s, uint64_t period, bool *ret)
 	return r;
 }
 
-/*
- * Where the noise that a probe met begins, as a distance from 0. In the gaps of
- * another run there is noise before it, too, and only whole chunks can be told.
- */
+/* Where the noise that a probe met begins, as a distance from 0. */
 static int
 candidate_at(struct search *s, uint64_t off, uint64_t *ret_period)
 {
 	uint64_t from = off > s->chunk ? off - s->chunk : 0, start;
 	int r;
 
-	if (s->how->skip_period) {
-		*ret_period = vr_round_down(off, s->chunk);
-		return 0;
-	}
 	r = vr_edge_find_start(s->source, from,
 			       vr_min(off + PROBE, s->source->size), &start,
 			       s->bytes_read);
@@ -187,13 +179,6 @@ next_place(const struct search *s, uint64_t off)
 	/* Onto the grid again, so that edges are met where they are likely. */
 	hole = vr_round_down(extent.length, step);
 	return off + vr_max(hole, step);
-}
-
-static bool
-is_covered(const struct search *s, uint64_t off)
-{
-	return s->how->skip_period && off < s->how->skip_end &&
-	       off % s->how->skip_period < s->how->skip_chunk;
 }
 
 static int
@@ -225,7 +210,7 @@ find_period(struct search *s)
 	     r == 0 && s->period == 0 && off < most && within_budget(s);
 	     off = next_place(s, off)) {
 		r = vr_check_cancel();
-		if (r == 0 && !is_covered(s, off))
+		if (r == 0)
 			r = try_place(s, off);
 	}
 	return r;
@@ -243,22 +228,17 @@ vr_infer_sharp_end(struct vr_source *source, uint64_t off, uint64_t *bytes_read)
 }
 
 int
-vr_infer(struct vr_source *source, const struct vr_measure_how *how,
-	 struct vr_hypothesis *ret_h, enum vr_inferred *ret,
-	 uint64_t *bytes_read)
+vr_infer(struct vr_source *source, struct vr_hypothesis *ret_h,
+	 enum vr_inferred *ret, uint64_t *bytes_read)
 {
 	struct search s = {
 		.source = source,
-		.how = how,
 		.bytes_read = bytes_read,
 	};
 	int r = 0;
 
 	*ret = VR_INFERRED_NOTHING;
-	if (how->skip_period)
-		s.chunk = how->skip_chunk;
-	else
-		r = find_chunk(&s);
+	r = find_chunk(&s);
 	if (r < 0 || s.chunk == 0)
 		return r;
 	r = find_period(&s);

@@ -17,13 +17,10 @@ enum vr_inferred {
 
 /*
  * *ret_h has one bound, the end of the file; where the stripes really end is for
- * vr_measure_stripes() to find. neighbour stripes of a run that covers
- * [k * skip_period, + skip_chunk) are passed over, to find another below it; 0:
- * none is. Reads at most some 44 MiB.
+ * vr_measure_stripes() to find. Reads at most some 44 MiB.
  */
-int vr_infer(struct vr_source *source, const struct vr_measure_how *how,
-	     struct vr_hypothesis *ret_h, enum vr_inferred *ret,
-	     uint64_t *bytes_read);
+int vr_infer(struct vr_source *source, struct vr_hypothesis *ret_h,
+	     enum vr_inferred *ret, uint64_t *bytes_read);
 
 /* Is there noise right before off, and order right behind it? */
 bool vr_infer_sharp_end(struct vr_source *source, uint64_t off,

@@ -15,8 +15,13 @@
 #include "base/vector.h"
 #include "measure/block.h"
 #include "measure/edge.h"
+#include "measure/fine.h"
 
 #define SAMPLE_BYTES (16 * 1024)
+/* Order is asked for as near to an edge as this. */
+#define NEAR_BYTES 4096
+/* So much shows what compressed data is, where a sample hides it. */
+#define LARGE_BYTES (64 * 1024)
 /* As many as all stripes of a first-wave disk: those are read one by one. */
 #define COMPLETE_UP_TO 256
 #define SPREAD	       64
@@ -24,11 +29,15 @@
 /* How far bisection walks to find a stripe that can vote. */
 #define STEP_OVER   16
 #define ROUNDS_MOST 96
+/* So many stripes that do not fit the rest are read as a whole. */
+#define CONFIRMED_MOST 8
 
 struct work {
 	struct vr_source *source;
 	const struct vr_hypothesis *h;
 	const struct vr_measure_how *how;
+	/* Not NULL: what is meant, and h has a stripe for each group of it. */
+	const struct vr_hypothesis *fine;
 	struct vr_measure m;
 };
 
@@ -51,7 +60,7 @@ vr_sample_looks(struct vr_source *source, uint64_t off, uint64_t n,
 	uint8_t sample[SAMPLE_BYTES];
 	int r;
 
-	n = vr_min(n, sizeof(sample));
+	n = vr_min(n, SAMPLE_BYTES);
 	if (is_hole(source, off, n))
 		return VR_LOOKS_ZERO;
 	r = vr_source_read_at(source, sample, (size_t)n, off);
@@ -61,16 +70,35 @@ vr_sample_looks(struct vr_source *source, uint64_t off, uint64_t n,
 	return (int)vr_block_looks(sample, (size_t)n);
 }
 
-/* Order at off? A range outside the file, or one that fails, shows none. */
-static bool
-shows_order(struct work *w, uint64_t off, uint64_t n)
+/* As vr_sample_looks(), of more bytes; a range that fails shows nothing. */
+static enum vr_looks
+large_looks(struct work *w, uint64_t off, uint64_t n)
+{
+	uint8_t sample[LARGE_BYTES];
+
+	n = vr_min(n, sizeof(sample));
+	if (vr_source_read_at(w->source, sample, (size_t)n, off) < 0)
+		return VR_LOOKS_RANDOM;
+	w->m.bytes_read += n;
+	return vr_block_looks(sample, (size_t)n);
+}
+
+/* How a range looks that may lie outside the file, or fail: then like noise. */
+static enum vr_looks
+looks_at(struct work *w, uint64_t off, uint64_t n)
 {
 	int looks;
 
 	if (n < VR_BLOCK_LEAST || !vr_inside(off, n, w->source->size))
-		return false;
+		return VR_LOOKS_RANDOM;
 	looks = vr_sample_looks(w->source, off, n, &w->m.bytes_read);
-	return looks >= 0 && !vr_looks_noise((enum vr_looks)looks);
+	return looks < 0 ? VR_LOOKS_RANDOM : (enum vr_looks)looks;
+}
+
+static bool
+shows_order(struct work *w, uint64_t off, uint64_t n)
+{
+	return !vr_looks_noise(looks_at(w, off, n));
 }
 
 /* Without gaps there is no contrast, and noise has to do. */
@@ -80,24 +108,56 @@ is_contiguous(const struct vr_hypothesis *h)
 	return h->period == h->chunk;
 }
 
-/* The sample just outside: what lies before the stripe, or behind it. */
+/*
+ * Is there order right at an edge, the far one of near being off + n or off?
+ * Compressed data may hide in 4 KiB; a larger piece shows it, but then the
+ * stripe, too, must be noise in a larger piece, or both are one archive.
+ */
 static bool
-order_beside(struct work *w, uint64_t start, uint64_t end)
+order_at(struct work *w, uint64_t near, uint64_t wide, uint64_t n,
+	 uint64_t stripe_piece, uint64_t stripe_bytes)
 {
-	uint64_t gap = w->h->period - w->h->chunk;
-	uint64_t n = vr_min(SAMPLE_BYTES, gap);
-	uint64_t distance = w->how->neighbour, size = w->source->size;
+	enum vr_looks looks = looks_at(w, near, vr_min(NEAR_BYTES, n));
 
-	if (start >= distance + n && shows_order(w, start - distance - n, n))
-		return true;
+	if (vr_looks_noise(looks))
+		looks = looks_at(w, wide, n) == VR_LOOKS_COMPRESSED
+				? VR_LOOKS_COMPRESSED
+				: VR_LOOKS_RANDOM;
+	if (looks != VR_LOOKS_COMPRESSED)
+		return !vr_looks_noise(looks);
+	return vr_looks_noise(large_looks(w, stripe_piece, stripe_bytes));
+}
+
+static bool
+order_before(struct work *w, uint64_t start, uint64_t end)
+{
+	uint64_t n = vr_min(SAMPLE_BYTES, w->h->period - w->h->chunk);
+	uint64_t distance = w->how->neighbour;
+
+	if (start < distance + n)
+		return false;
+	start -= distance;
+	return order_at(w, start - vr_min(NEAR_BYTES, n), start - n, n,
+			start + distance,
+			vr_min(end - start - distance, LARGE_BYTES));
+}
+
+static bool
+order_after(struct work *w, uint64_t start, uint64_t end)
+{
+	uint64_t n = vr_min(SAMPLE_BYTES, w->h->period - w->h->chunk);
+	uint64_t size = w->source->size, distance = w->how->neighbour;
+	uint64_t last = vr_min(end - start, LARGE_BYTES);
+
 	if (end > size || size - end <= distance)
 		return false;
-	return shows_order(w, end + distance, vr_min(n, size - end - distance));
+	n = vr_min(n, size - end - distance);
+	return order_at(w, end + distance, end + distance, n, end - last, last);
 }
 
 /*
- * A stripe is judged by its first bytes, up to a bound that may cut it: an
- * encryptor that began on it has changed those.
+ * A stripe is judged up to a bound that may cut it: an encryptor that began on
+ * it has changed that much.
  */
 static uint64_t
 first_cut(const struct vr_hypothesis *h, uint64_t start, uint64_t end)
@@ -108,32 +168,60 @@ first_cut(const struct vr_hypothesis *h, uint64_t start, uint64_t end)
 	return end;
 }
 
-static int
-judge(struct work *w, uint64_t stripe, enum vr_verdict *ret)
+/* Noise at first: to the end, and with order beside it? */
+static enum vr_verdict
+judge_noise(struct work *w, uint64_t start, uint64_t cut, uint64_t end,
+	    struct vr_look *look)
 {
-	uint64_t start = vr_hypothesis_stripe(w->h, stripe);
+	if (cut - start > SAMPLE_BYTES &&
+	    shows_order(w, cut - NEAR_BYTES, NEAR_BYTES))
+		return VR_STRIPE_PARTLY;
+	if (is_contiguous(w->h))
+		return VR_STRIPE_ENCRYPTED;
+	look->before = order_before(w, start, cut);
+	look->after = order_after(w, start, end);
+	return look->before || look->after ? VR_STRIPE_ENCRYPTED
+					   : VR_STRIPE_UNSURE;
+}
+
+static int
+judge(struct work *w, struct vr_look *look)
+{
+	uint64_t start = vr_hypothesis_stripe(w->h, look->stripe);
 	uint64_t end = vr_min(start + w->h->chunk, vr_hypothesis_end(w->h));
-	uint64_t n = first_cut(w->h, start, end) - start;
+	uint64_t cut = first_cut(w->h, start, end);
 	int looks;
 
-	if (n < VR_BLOCK_LEAST) {
-		*ret = VR_STRIPE_UNSURE;
+	look->verdict = VR_STRIPE_UNSURE;
+	if (w->fine)
+		return vr_fine_judge(w->source, w->fine,
+				     look->stripe * vr_fine_group(w->fine),
+				     look, &w->m.bytes_read);
+	if (cut - start < VR_BLOCK_LEAST)
 		return 0;
-	}
-	looks = vr_sample_looks(w->source, start, n, &w->m.bytes_read);
-	if (looks == VR_E_IO) {
-		*ret = VR_STRIPE_UNREADABLE;
-		return 0;
-	}
-	if (looks < 0)
+	looks = vr_sample_looks(w->source, start, cut - start,
+				&w->m.bytes_read);
+	if (looks == VR_E_IO)
+		look->verdict = VR_STRIPE_UNREADABLE;
+	else if (looks < 0)
 		return looks;
-	if (looks != VR_LOOKS_RANDOM)
-		*ret = VR_STRIPE_CLEAR;
-	else if (is_contiguous(w->h) || order_beside(w, start, end))
-		*ret = VR_STRIPE_ENCRYPTED;
+	else if (looks != VR_LOOKS_RANDOM)
+		look->verdict = VR_STRIPE_CLEAR;
 	else
-		*ret = VR_STRIPE_UNSURE;
+		look->verdict = judge_noise(w, start, cut, end, look);
 	return 0;
+}
+
+int
+vr_judge_stripe(struct vr_source *source, const struct vr_hypothesis *h,
+		const struct vr_measure_how *how, struct vr_look *look,
+		uint64_t *bytes_read)
+{
+	struct work w = {.source = source, .h = h, .how = how};
+	int r = judge(&w, look);
+
+	*bytes_read += w.m.bytes_read;
+	return r;
 }
 
 /* --- the list of looks -------------------------------------------------- */
@@ -154,14 +242,16 @@ look_place(const struct vr_measure *m, uint64_t stripe)
 	return low;
 }
 
-static bool
-is_covered(const struct work *w, uint64_t stripe)
+bool
+vr_is_covered(const struct vr_measure_how *how, uint64_t off)
 {
-	const struct vr_measure_how *how = w->how;
-	uint64_t start = vr_hypothesis_stripe(w->h, stripe);
+	for (size_t i = 0; i < how->covered_count; i++) {
+		const struct vr_covered *c = &how->covered[i];
 
-	return how->skip_period && start < how->skip_end &&
-	       start % how->skip_period < how->skip_chunk;
+		if (off < c->end && off % c->period < c->chunk)
+			return true;
+	}
+	return false;
 }
 
 static int
@@ -190,9 +280,9 @@ look_at(struct work *w, uint64_t stripe, enum vr_verdict *ret)
 		return 0;
 	}
 	*ret = VR_STRIPE_UNSURE;
-	if (is_covered(w, stripe))
+	if (vr_is_covered(w->how, vr_hypothesis_stripe(w->h, stripe)))
 		return 0;
-	r = judge(w, stripe, &look.verdict);
+	r = judge(w, &look);
 	if (r < 0)
 		return r;
 	*ret = look.verdict;
@@ -267,7 +357,7 @@ vote_near(struct work *w, uint64_t middle, uint64_t high, uint64_t *ret_stripe,
 
 		if (r < 0)
 			return r;
-		if (*ret == VR_STRIPE_CLEAR || *ret == VR_STRIPE_ENCRYPTED)
+		if (*ret != VR_STRIPE_UNSURE && *ret != VR_STRIPE_UNREADABLE)
 			return 0;
 	}
 	*ret = VR_STRIPE_UNSURE;
@@ -277,26 +367,34 @@ vote_near(struct work *w, uint64_t middle, uint64_t high, uint64_t *ret_stripe,
 /*
  * The boundary that the looks speak for best. A clear stripe below it is nearly
  * impossible, so it weighs much; a noisy one behind it may be a guest's own
- * archive that happens to begin there, so it weighs little. Of equal places the
- * higher one: then more counts as lost.
+ * archive that happens to begin there, so it weighs little, and nothing at all
+ * where there are no gaps to show that it is not. Of equal places the higher one:
+ * then more counts as lost.
  */
 #define COST_CLEAR_BELOW  20
 #define COST_NOISE_BEHIND 3
 
+static bool
+is_clear(const struct vr_look *look)
+{
+	return look->verdict == VR_STRIPE_CLEAR ||
+	       look->verdict == VR_STRIPE_PARTLY;
+}
+
 static size_t
-best_cut(const struct vr_measure *m)
+best_cut(const struct vr_measure *m, uint64_t noise_behind)
 {
 	uint64_t cost = 0, best;
 	size_t cut = 0;
 
 	for (size_t i = 0; i < m->looks.count; i++)
 		if (m->looks.items[i].verdict == VR_STRIPE_ENCRYPTED)
-			cost += COST_NOISE_BEHIND;
+			cost += noise_behind;
 	best = cost;
 	for (size_t i = 0; i < m->looks.count; i++) {
 		if (m->looks.items[i].verdict == VR_STRIPE_ENCRYPTED)
-			cost -= COST_NOISE_BEHIND;
-		if (m->looks.items[i].verdict == VR_STRIPE_CLEAR)
+			cost -= noise_behind;
+		if (is_clear(&m->looks.items[i]))
 			cost += COST_CLEAR_BELOW;
 		if (cost <= best) {
 			best = cost;
@@ -308,10 +406,11 @@ best_cut(const struct vr_measure *m)
 
 /* Proved encrypted below the one, clear from the other on. */
 static void
-bracket(const struct vr_measure *m, uint64_t *ret_hit_end,
-	uint64_t *ret_clear_from)
+bracket(const struct work *w, uint64_t *ret_hit_end, uint64_t *ret_clear_from)
 {
-	size_t cut = best_cut(m);
+	const struct vr_measure *m = &w->m;
+	size_t cut = best_cut(
+		m, is_contiguous(w->h) && !w->fine ? 0 : COST_NOISE_BEHIND);
 
 	*ret_hit_end = 0;
 	*ret_clear_from = m->stripes;
@@ -319,7 +418,7 @@ bracket(const struct vr_measure *m, uint64_t *ret_hit_end,
 		if (m->looks.items[i].verdict == VR_STRIPE_ENCRYPTED)
 			*ret_hit_end = m->looks.items[i].stripe + 1;
 	for (size_t i = m->looks.count; i-- > cut;)
-		if (m->looks.items[i].verdict == VR_STRIPE_CLEAR)
+		if (is_clear(&m->looks.items[i]))
 			*ret_clear_from = m->looks.items[i].stripe;
 }
 
@@ -331,7 +430,7 @@ bisect(struct work *w)
 	int r = 0;
 
 	for (unsigned round = 0; r == 0 && round < ROUNDS_MOST; round++) {
-		bracket(&w->m, &low, &high);
+		bracket(w, &low, &high);
 		if (low >= high)
 			break;
 		middle = low + (high - low) / 2;
@@ -363,7 +462,7 @@ look_at_some(struct work *w)
 bool
 vr_look_contradicts(const struct vr_measure *m, const struct vr_look *look)
 {
-	if (look->verdict == VR_STRIPE_CLEAR)
+	if (is_clear(look))
 		return look->stripe < m->hit_end;
 	return look->verdict == VR_STRIPE_ENCRYPTED &&
 	       look->stripe >= m->hit_end;
@@ -375,8 +474,10 @@ count_verdicts(struct vr_measure *m)
 	for (size_t i = 0; i < m->looks.count; i++) {
 		const struct vr_look *look = &m->looks.items[i];
 
-		m->clear += look->verdict == VR_STRIPE_CLEAR;
+		m->clear += is_clear(look);
 		m->encrypted += look->verdict == VR_STRIPE_ENCRYPTED;
+		m->exact += look->verdict == VR_STRIPE_ENCRYPTED &&
+			    look->stripe > 0 && look->stripe < m->hit_end;
 		m->unsure += look->verdict == VR_STRIPE_UNSURE;
 		m->unreadable += look->verdict == VR_STRIPE_UNREADABLE;
 		m->contradictions += vr_look_contradicts(m, look);
@@ -421,6 +522,27 @@ same_last_stripe(const struct work *w, const struct vr_bound *a,
 	       vr_hypothesis_count(w->h, b->end);
 }
 
+static const struct vr_look *
+find_look(const struct vr_measure *m, uint64_t stripe)
+{
+	size_t at = look_place(m, stripe);
+
+	return at < m->looks.count && m->looks.items[at].stripe == stripe
+		       ? &m->looks.items[at]
+		       : NULL;
+}
+
+/* Is the last stripe that a bound cuts noise amid order? */
+static bool
+shows_contrast(const struct work *w, const struct vr_bound *bound)
+{
+	uint64_t touched = vr_hypothesis_count(w->h, bound->end);
+	const struct vr_look *look = touched ? find_look(&w->m, touched - 1)
+					     : NULL;
+
+	return look && look->verdict == VR_STRIPE_ENCRYPTED;
+}
+
 /* Bounds ascend: the highest that fits, unless order shows an earlier end. */
 static void
 explain(struct work *w)
@@ -433,7 +555,9 @@ explain(struct work *w)
 			continue;
 		if (high >= 0 && ended_before(w, &bounds[high], &bounds[i]))
 			break;
-		if (high >= 0 && same_last_stripe(w, &bounds[low], &bounds[i]))
+		if (high >= 0 &&
+		    same_last_stripe(w, &bounds[low], &bounds[i]) &&
+		    shows_contrast(w, &bounds[i]))
 			low = i;
 		high = i;
 		low = low >= 0 ? low : i;
@@ -443,9 +567,12 @@ explain(struct work *w)
 	w->m.ambiguous = low != high;
 }
 
-/* What an encryptor that broke off inside [start, end) left behind. */
+/*
+ * What an encryptor that broke off inside [start, end) left behind. Noise there
+ * is its work for certain only where order stands right before it.
+ */
 static int
-edge_inside(struct work *w, uint64_t start, uint64_t end)
+edge_inside(struct work *w, uint64_t start, uint64_t end, bool certain)
 {
 	struct vr_measure *m = &w->m;
 	struct vr_edge edge;
@@ -455,12 +582,44 @@ edge_inside(struct work *w, uint64_t start, uint64_t end)
 		return r == VR_E_IO ? 0 : r;
 	m->bytes_read += edge.bytes_read;
 	/* Not from the first sector on order: some of it may be ciphertext. */
-	if (edge.noise_end > start ||
-	    edge.order_from > start + VR_BLOCK_LEAST) {
-		m->end = edge.noise_end;
-		m->clear_end = edge.order_from;
-	}
+	if (edge.noise_end == start &&
+	    edge.order_from <= start + VR_BLOCK_LEAST)
+		return 0;
+	if (certain)
+		m->end = edge.sure_end;
+	m->clear_end = edge.order_from;
 	return 0;
+}
+
+/* The last stripe that was hit, where noise goes on behind it: all of it? */
+static int
+edge_of_last(struct work *w, uint64_t start, uint64_t end)
+{
+	const struct vr_look *look = find_look(&w->m, w->m.hit_end - 1);
+
+	w->m.end = w->m.clear_end = end;
+	if (w->fine || is_contiguous(w->h) || (look && look->after))
+		return 0;
+	w->m.end = start;
+	return edge_inside(w, start, end, true);
+}
+
+/* The first stripe that is clear may have been begun on. */
+static int
+edge_of_next(struct work *w, uint64_t start, uint64_t end, bool certain)
+{
+	const struct vr_look *look = find_look(&w->m, w->m.clear_from);
+
+	/* Where inside a group it ended cannot be told. */
+	if (w->fine) {
+		w->m.clear_end = end;
+		return 0;
+	}
+	if (!look || look->verdict != VR_STRIPE_PARTLY)
+		end = vr_min(end, start + SAMPLE_BYTES);
+	if (!is_contiguous(w->h) && start > 0)
+		certain = certain && order_before(w, start, end);
+	return edge_inside(w, start, end, certain);
 }
 
 /*
@@ -473,25 +632,78 @@ static int
 find_edge(struct work *w)
 {
 	struct vr_measure *m = &w->m;
-	uint64_t most = vr_hypothesis_end(w->h);
-	uint64_t next = vr_hypothesis_stripe(w->h, m->clear_from), start, end;
-	int r;
+	uint64_t most = vr_hypothesis_end(w->h), chunk = w->h->chunk;
+	uint64_t next = vr_hypothesis_stripe(w->h, m->clear_from), last_end;
+	bool adjoins = m->hit_end == m->clear_from;
+	int r = 0;
 
+	last_end = m->end = w->h->first;
 	m->clear_end = vr_min(next, most);
 	if (m->hit_end) {
-		start = vr_hypothesis_stripe(w->h, m->hit_end - 1);
-		end = vr_min(start + w->h->chunk, most);
-		m->end = end;
-		if (m->hit_end != m->clear_from)
-			return 0;
-		m->clear_end = end;
-		r = edge_inside(w, start, end);
-		if (r < 0 || m->end < end)
-			return r;
+		last_end = vr_hypothesis_stripe(w->h, m->hit_end - 1) + chunk;
+		last_end = m->end = vr_min(last_end, most);
+		if (adjoins)
+			r = edge_of_last(
+				w, vr_hypothesis_stripe(w->h, m->hit_end - 1),
+				last_end);
 	}
-	if (m->hit_end != m->clear_from || next >= most)
-		return 0;
-	return edge_inside(w, next, vr_min(next + SAMPLE_BYTES, most));
+	if (r < 0 || next >= most || (adjoins && m->clear_end < last_end) ||
+	    vr_is_covered(w->how, next))
+		return r;
+	return edge_of_next(w, next, vr_min(next + chunk, most),
+			    adjoins && m->end == last_end);
+}
+
+/*
+ * Noise at both ends of a stripe behind the boundary, as archives have it inside
+ * programs: order anywhere in it shows that nothing was encrypted there.
+ */
+static bool
+has_order_inside(struct work *w, uint64_t stripe)
+{
+	uint64_t off = vr_hypothesis_stripe(w->h, stripe);
+	uint64_t end = vr_min(off + w->h->chunk, vr_hypothesis_end(w->h));
+
+	for (; off < end && end - off >= VR_BLOCK_LEAST; off += LARGE_BYTES / 4)
+		if (shows_order(w, off, vr_min(LARGE_BYTES / 4, end - off)))
+			return true;
+	return false;
+}
+
+static void
+look_inside_contradictions(struct work *w)
+{
+	size_t left = CONFIRMED_MOST;
+
+	for (size_t i = w->m.looks.count; i-- > 0 && left > 0;) {
+		struct vr_look *look = &w->m.looks.items[i];
+
+		if (w->fine || look->verdict != VR_STRIPE_ENCRYPTED ||
+		    look->stripe < w->m.hit_end)
+			continue;
+		left--;
+		if (has_order_inside(w, look->stripe))
+			look->verdict = VR_STRIPE_CLEAR;
+	}
+}
+
+/* A bound right before a stripe that was begun on is not where it ended. */
+static bool
+ended_inside(struct work *w)
+{
+	struct vr_measure *m = &w->m;
+	const struct vr_look *look = find_look(m, m->clear_from);
+	uint64_t start = vr_hypothesis_stripe(w->h, m->clear_from);
+
+	if (!look || w->fine || w->h->bounds[m->bound].end > start)
+		return false;
+	if (look->verdict != VR_STRIPE_PARTLY &&
+	    (!vr_looks_noise(looks_at(w, start, VR_BLOCK_LEAST)) ||
+	     (start > 0 && !order_before(w, start, start + w->h->chunk))))
+		return false;
+	m->bound = m->low_bound = VR_NO_BOUND;
+	m->ambiguous = false;
+	return true;
 }
 
 static int
@@ -499,24 +711,55 @@ conclude(struct work *w)
 {
 	struct vr_measure *m = &w->m;
 
-	bracket(m, &m->hit_end, &m->clear_from);
+	bracket(w, &m->hit_end, &m->clear_from);
+	look_inside_contradictions(w);
+	bracket(w, &m->hit_end, &m->clear_from);
 	count_verdicts(m);
 	explain(w);
-	if (m->bound == VR_NO_BOUND)
+	if (m->bound == VR_NO_BOUND || ended_inside(w))
 		return find_edge(w);
 	m->end = w->h->bounds[m->low_bound].end;
 	m->clear_end = w->h->bounds[m->bound].end;
 	return 0;
 }
 
+/* Groups without gaps between them; the bounds stay what they are. */
+static struct vr_hypothesis
+grouped(const struct vr_hypothesis *h)
+{
+	struct vr_hypothesis groups = *h;
+
+	groups.chunk = groups.period = vr_fine_group(h) * h->period;
+	return groups;
+}
+
+/* From groups back to stripes. */
+static void
+ungroup(struct vr_measure *m, const struct vr_hypothesis *h)
+{
+	uint64_t group = vr_fine_group(h);
+
+	m->stripes = vr_hypothesis_count(h, vr_hypothesis_end(h));
+	m->hit_end = vr_min(m->hit_end * group, m->stripes);
+	m->clear_from = vr_min(m->clear_from * group, m->stripes);
+	for (size_t i = 0; i < m->looks.count; i++)
+		m->looks.items[i].stripe *= group;
+}
+
 int
 vr_measure_stripes(struct vr_source *source, const struct vr_hypothesis *h,
 		   const struct vr_measure_how *how, struct vr_measure *ret)
 {
-	struct work w = {.source = source, .h = h, .how = how};
+	const struct vr_hypothesis groups = grouped(h);
+	struct work w = {
+		.source = source,
+		.h = vr_is_fine(h) ? &groups : h,
+		.how = how,
+		.fine = vr_is_fine(h) ? h : NULL,
+	};
 	int r;
 
-	w.m.stripes = vr_hypothesis_count(h, vr_hypothesis_end(h));
+	w.m.stripes = vr_hypothesis_count(w.h, vr_hypothesis_end(w.h));
 	w.m.complete = w.m.stripes <= COMPLETE_UP_TO;
 	r = w.m.complete ? look_range(&w, 0, w.m.stripes) : look_at_some(&w);
 	if (r == 0)
@@ -525,6 +768,8 @@ vr_measure_stripes(struct vr_source *source, const struct vr_hypothesis *h,
 		vr_measure_free(&w.m);
 		return r;
 	}
+	if (w.fine)
+		ungroup(&w.m, h);
 	*ret = w.m;
 	return 0;
 }

@@ -15,7 +15,8 @@
  */
 enum vr_verdict {
 	VR_STRIPE_CLEAR,      /* ordinary bytes, zeros, a hole: never hit */
-	VR_STRIPE_ENCRYPTED,  /* noise with order beside it */
+	VR_STRIPE_ENCRYPTED,  /* noise to its end, order right beside it */
+	VR_STRIPE_PARTLY,     /* noise at first, order before its end */
 	VR_STRIPE_UNSURE,     /* noise amid noise: as predicted, no proof */
 	VR_STRIPE_UNREADABLE, /* the storage fails here */
 };
@@ -24,6 +25,7 @@ enum vr_verdict {
 struct vr_look {
 	uint64_t stripe;
 	enum vr_verdict verdict;
+	bool before, after; /* order right before it, right behind it */
 };
 
 struct vr_measure {
@@ -37,6 +39,8 @@ struct vr_measure {
 	} looks;
 	bool complete;
 	size_t clear, encrypted, unsure, unreadable;
+	/* Of the encrypted: not the one at the beginning, which any run hits. */
+	size_t exact;
 
 	/*
 	 * The boundary: stripes below hit_end are encrypted as far as was seen,
@@ -60,15 +64,24 @@ struct vr_measure {
 
 #define VR_NO_BOUND (-1)
 
+/* Stripes of another run, up to end, that say nothing of the one asked about. */
+struct vr_covered {
+	uint64_t chunk, period, end;
+};
+#define VR_COVERED_MOST 6
+
 /*
  * neighbour is how far from a stripe's edges order is looked for: 0 is right at
  * the edge; in the gaps of another run the next gap's distance. A stripe that
- * skip (of skip_period, from 0 to skip_end) covers anyway is not looked at.
+ * begins in what is covered is not looked at.
  */
 struct vr_measure_how {
 	uint64_t neighbour;
-	uint64_t skip_chunk, skip_period, skip_end;
+	size_t covered_count;
+	struct vr_covered covered[VR_COVERED_MOST];
 };
+
+bool vr_is_covered(const struct vr_measure_how *how, uint64_t off);
 
 /* Free the measure with vr_measure_free(). */
 int vr_measure_stripes(struct vr_source *source, const struct vr_hypothesis *h,
@@ -79,6 +92,14 @@ void vr_measure_free(struct vr_measure *m);
 /* Does this look speak against a single sequential run up to the boundary? */
 bool vr_look_contradicts(const struct vr_measure *m,
 			 const struct vr_look *look);
+
+/*
+ * One stripe by itself, as vr_measure_stripes() would see it. ret->stripe is the
+ * caller's to set.
+ */
+int vr_judge_stripe(struct vr_source *source, const struct vr_hypothesis *h,
+		    const struct vr_measure_how *how, struct vr_look *look,
+		    uint64_t *bytes_read);
 
 /* How n bytes at off look: the sampling that stripes are judged by. */
 int vr_sample_looks(struct vr_source *source, uint64_t off, uint64_t n,

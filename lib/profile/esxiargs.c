@@ -21,6 +21,14 @@
 
 #define WHOLE_UP_TO_MIB 128
 #define WAVE_1_STRIPES	100
+/*
+ * A run adds at most so many MiB to what du says: its stripes fill holes, up to
+ * 199 of them below 400 MiB and hardly more than 100 above, and the key takes
+ * another block.
+ */
+#define GROWTH_MIB 201
+/* Nobody has seen an encryptor that counts in millions; the bytes would tell. */
+#define MILLION 1000000
 /* Between these both waves skip exactly 1 MiB. */
 #define SAME_FROM_MIB  200
 #define SAME_UP_TO_MIB 299
@@ -54,15 +62,15 @@ condition_of(uint64_t step, uint64_t mib)
 }
 
 static struct vr_hypothesis
-stripes_of(uint64_t step, uint64_t chunk, enum vr_condition condition,
-	   const char *reason)
+stripes_of(uint64_t step, uint64_t chunk, uint64_t unit,
+	   enum vr_condition condition, const char *reason)
 {
 	return (struct vr_hypothesis){
 		.profile = "esxiargs",
 		.reason = reason,
 		.condition = condition,
-		.chunk = chunk * VR_MIB,
-		.period = (step + chunk) * VR_MIB,
+		.chunk = chunk * unit,
+		.period = (step + chunk) * unit,
 	};
 }
 
@@ -91,36 +99,14 @@ add_bounds(struct vr_hypothesis *h, uint64_t bytes, uint64_t length)
 
 static void
 add_rule(const struct vr_profile_case *c, uint64_t allocated, uint64_t step,
-	 bool earlier, const char *reason, struct vr_hypotheses *ret)
+	 const char *reason, struct vr_hypotheses *ret)
 {
 	uint64_t mib = allocated / VR_MIB;
 	struct vr_hypothesis h =
-		stripes_of(step, 1, condition_of(step, mib), reason);
+		stripes_of(step, 1, VR_MIB, condition_of(step, mib), reason);
 
-	h.earlier = earlier;
 	add_bounds(&h, allocated, c->length);
 	vr_hypotheses_push(ret, &h);
-}
-
-/*
- * A host that was hit twice shows the last run's .args only. The first run saw
- * the file before the first trailer took another block of the datastore.
- */
-static void
-add_earlier_runs(const struct vr_profile_case *c, struct vr_hypotheses *ret)
-{
-	const struct vr_args *args = c->args;
-	uint64_t before = vr_round_down(vr_min(args->bytes, c->length), VR_MIB);
-	uint64_t step = wave_1_step(before / VR_MIB);
-
-	if (args->chunk == 1 && step != 0 && step != args->step)
-		add_rule(c, before, step, true, "an earlier run of wave 1",
-			 ret);
-	if (args->chunk == 1 && step == 0 && args->step == 1 &&
-	    before / VR_MIB > WHOLE_UP_TO_MIB)
-		add_rule(c, before, 0, true, "an earlier run of wave 1", ret);
-	if (args->chunk == 1 && args->step > 1)
-		add_rule(c, before, 1, true, "another run of wave 2", ret);
 }
 
 static void
@@ -132,13 +118,18 @@ predict_from_args(const struct vr_profile_case *c, struct vr_hypotheses *ret)
 			? condition_of(args->step, args->bytes / VR_MIB)
 			: VR_CONDITION_STRIPED;
 	struct vr_hypothesis h =
-		stripes_of(args->step, args->chunk, condition, ".args");
+		stripes_of(args->step, args->chunk, VR_MIB, condition, ".args");
 
 	if (args->step == 0)
 		h.condition = VR_CONDITION_WHOLE;
 	add_bounds(&h, args->bytes, c->length);
 	vr_hypotheses_push(ret, &h);
-	add_earlier_runs(c, ret);
+	if (args->step == 0)
+		return;
+	h = stripes_of(args->step, args->chunk, MILLION, VR_CONDITION_FOREIGN,
+		       ".args, in millions of bytes");
+	add_bounds(&h, args->bytes, c->length);
+	vr_hypotheses_push(ret, &h);
 }
 
 static void
@@ -147,16 +138,91 @@ predict_from_size(const struct vr_profile_case *c, struct vr_hypotheses *ret)
 	uint64_t thick = c->length / VR_MIB;
 	uint64_t thin = vr_min(c->allocated, c->length) / VR_MIB;
 
-	add_rule(c, c->length, wave_2_step(thick), false,
+	add_rule(c, c->length, wave_2_step(thick),
 		 "the rule of wave 2 for this length", ret);
-	add_rule(c, c->length, wave_1_step(thick), false,
+	add_rule(c, c->length, wave_1_step(thick),
 		 "the rule of wave 1 for this length", ret);
 	if (thin == thick)
 		return;
-	add_rule(c, thin * VR_MIB, wave_2_step(thin), false,
+	add_rule(c, thin * VR_MIB, wave_2_step(thin),
 		 "the rule of wave 2 for the allocated size", ret);
-	add_rule(c, thin * VR_MIB, wave_1_step(thin), false,
+	add_rule(c, thin * VR_MIB, wave_1_step(thin),
 		 "the rule of wave 1 for the allocated size", ret);
+}
+
+/* --- other runs ---------------------------------------------------------- */
+
+/* A run of wave 1 over a file of so many allocated MiB, each period once. */
+static void
+add_wave_1_run(const struct vr_profile_case *c,
+	       const struct vr_hypothesis *found, uint64_t unit, uint64_t mib,
+	       struct vr_hypotheses *ret)
+{
+	struct vr_hypothesis h = stripes_of(wave_1_step(mib), 1, unit,
+					    VR_CONDITION_WAVE_1,
+					    "another run of wave 1");
+
+	if (mib == 0 || h.period == found->period)
+		return;
+	for (size_t i = 0; i < ret->count; i++)
+		if (ret->items[i].period == h.period)
+			return;
+	vr_hypothesis_bound(&h, "value", vr_min(mib * VR_MIB, c->length));
+	vr_hypothesis_bound(&h, "end of file", c->length);
+	vr_hypotheses_push(ret, &h);
+}
+
+static void
+add_wave_1_runs(const struct vr_profile_case *c,
+		const struct vr_hypothesis *found, uint64_t unit, uint64_t low,
+		uint64_t high, struct vr_hypotheses *ret)
+{
+	high = vr_min(high, c->length / VR_MIB + 2);
+	for (uint64_t mib = low; mib < high; mib += WAVE_1_STRIPES)
+		add_wave_1_run(c, found, unit, mib, ret);
+	add_wave_1_run(c, found, unit, high, ret);
+}
+
+static uint64_t
+below(uint64_t mib)
+{
+	return mib > GROWTH_MIB ? mib - GROWTH_MIB : 1;
+}
+
+static void
+add_others(const struct vr_profile_case *c, const struct vr_hypothesis *found,
+	   uint64_t unit, struct vr_hypotheses *ret)
+{
+	uint64_t mib = found->period / found->chunk * WAVE_1_STRIPES;
+	struct vr_hypothesis h = stripes_of(1, 1, unit, VR_CONDITION_WAVE_2,
+					    "another run of wave 2");
+
+	if (found->period != h.period) {
+		add_bounds(&h, c->length, c->length);
+		vr_hypotheses_push(ret, &h);
+	}
+	if (found->period > 2 * found->chunk)
+		add_wave_1_runs(c, found, unit, below(mib),
+				mib + WAVE_1_STRIPES + GROWTH_MIB, ret);
+	mib = c->args ? c->args->bytes / VR_MIB : c->length / VR_MIB;
+	add_wave_1_runs(c, found, unit, below(mib), mib, ret);
+	mib = vr_min(c->allocated, c->length) / VR_MIB;
+	add_wave_1_runs(c, found, unit, below(mib), mib, ret);
+}
+
+/*
+ * What du said before and after another run lies close to what it said of this
+ * one. Its .args says that; without one, the period of wave 1 does, to a
+ * hundred MiB.
+ */
+static void
+esxiargs_others(const struct vr_profile_case *c,
+		const struct vr_hypothesis *found, struct vr_hypotheses *ret)
+{
+	if (found->chunk != VR_MIB && found->chunk != MILLION)
+		return;
+	add_others(c, found, VR_MIB, ret);
+	add_others(c, found, MILLION, ret);
 }
 
 static void
@@ -181,4 +247,5 @@ const struct vr_profile vr_profile_esxiargs = {
 	.sidecar = ".args",
 	.source = "encrypt.sh as published; CISA and FBI, advisory AA23-039A",
 	.predict = esxiargs_predict,
+	.others = esxiargs_others,
 };

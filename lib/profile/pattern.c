@@ -51,12 +51,14 @@ vr_pattern_parse(const char *text, uint64_t length, struct vr_hypothesis *ret)
 		.chunk = number[1],
 		.period = single ? vr_max(length, number[1]) : number[2],
 	};
-	if (h.chunk < VR_SECTOR || h.period < h.chunk || h.first >= length)
+	if (h.chunk == 0 || h.period < h.chunk ||
+	    (h.chunk < VR_SECTOR && h.period < 3 * h.chunk) ||
+	    h.first >= length)
 		return vr_fail(
 			VR_E_USAGE,
-			"'%s' is no pattern for this disk: a chunk has "
-			"at least 512 bytes, a period is no shorter, and "
-			"the first one begins on the disk",
+			"'%s' is no pattern for this disk: a period is no "
+			"shorter than its chunk, three times as long below "
+			"512 bytes, and the first one begins on the disk",
 			text);
 	vr_hypothesis_bound(&h, "end of file",
 			    single ? vr_min(h.first + h.chunk, length)

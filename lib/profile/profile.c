@@ -52,6 +52,19 @@ vr_profiles_predict(const struct vr_profile_case *c, struct vr_hypotheses *ret)
 	}
 }
 
+void
+vr_profiles_others(const struct vr_profile_case *c,
+		   const struct vr_hypothesis *found, struct vr_hypotheses *ret)
+{
+	for (size_t i = 0; vr_profile_row(i); i++) {
+		const struct vr_profile *row = vr_profile_row(i);
+
+		if (row->others &&
+		    (!c->only || strcmp(c->only, row->name) == 0))
+			row->others(c, found, ret);
+	}
+}
+
 struct vr_hypothesis *
 vr_hypotheses_push(struct vr_hypotheses *h, const struct vr_hypothesis *item)
 {

@@ -30,7 +30,7 @@ struct vr_bound {
 struct vr_hypothesis {
 	const char *profile, *reason;
 	enum vr_condition condition; /* where the bytes bear it out */
-	bool earlier; /* a run before the one of .args: adds to it */
+	uint64_t head; /* bytes of one piece at the beginning, before first */
 	uint64_t first, chunk, period;
 	size_t bound_count;
 	struct vr_bound bounds[VR_BOUNDS_MOST];
@@ -38,18 +38,24 @@ struct vr_hypothesis {
 
 struct vr_hypotheses {
 	size_t count;
-	struct vr_hypothesis items[16];
+	struct vr_hypothesis items[48];
 };
 
 /*
  * A family, and what its published rule says happened to a file. predict()
- * appends what the rule makes of the case: with its sidecar one hypothesis and
- * maybe earlier runs, without it alternatives to be tried on the bytes.
+ * appends what the rule makes of the case: with its sidecar what it says, and then
+ * readings that are less likely; without it alternatives to be tried on the bytes.
+ * others() appends every run that may have gone over the same file before or
+ * after the one that was found: what is not on that list did not happen. NULL: a
+ * second run hits the same bytes.
  */
 struct vr_profile {
 	const char *name, *title, *rule, *sidecar, *source;
 	void (*predict)(const struct vr_profile_case *c,
 			struct vr_hypotheses *ret);
+	void (*others)(const struct vr_profile_case *c,
+		       const struct vr_hypothesis *found,
+		       struct vr_hypotheses *ret);
 };
 
 /* The rows of this layer; NULL behind the last. */
@@ -58,6 +64,11 @@ const struct vr_profile *vr_profile_row(size_t index);
 /* What the rows make of a case, or what a person said of it. */
 void vr_profiles_predict(const struct vr_profile_case *c,
 			 struct vr_hypotheses *ret);
+
+/* The runs that may lie over or below one that was found. */
+void vr_profiles_others(const struct vr_profile_case *c,
+			const struct vr_hypothesis *found,
+			struct vr_hypotheses *ret);
 
 /* Appends; NULL when there is no room, which ends a row's list of guesses. */
 struct vr_hypothesis *vr_hypotheses_push(struct vr_hypotheses *h,

@@ -35,6 +35,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(HERE), "sim"))
 
 import attack   # noqa: E402,F401
 import fake     # noqa: E402,F401
+import families  # noqa: E402,F401
 import tables   # noqa: E402,F401
 import victim   # noqa: E402,F401
 

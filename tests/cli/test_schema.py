@@ -153,7 +153,7 @@ class Schemas(support.Scratch):
                      "decided", "agrees", "contradicts", "profile",
                      "measured", "hand"):
             self.assertIn('"%s"' % word, text)
-        for key in ("prediction", "measured", "earlier_run", "args", "bound",
+        for key in ("prediction", "measured", "args", "bound",
                     "full_pass", "sidecar"):
             self.assertIn('"%s": null' % key, text)
             self.assertRegex(text, r'"%s": [{"]' % key)

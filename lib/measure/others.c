@@ -1,0 +1,338 @@
+/* SPDX-License-Identifier: LGPL-2.1-or-later */
+/*
+ * Hosts were hit twice, and the side file shows the last run only. What du said
+ * before is close to what it said then, so the periods that another run can have
+ * are few: each is asked at its first stripes. Where that list may be incomplete
+ * every period is asked.
+ */
+#include <string.h>
+
+#include "base/checked.h"
+#include "base/vector.h"
+#include "measure/fine.h"
+#include "measure/scan.h"
+#include "measure/trial.h"
+
+/* A search through all periods reads a sector for each of them. */
+#define SEARCH_BYTES (UINT64_C(24) << 20)
+/* Wave 1 makes a hundred stripes: longer periods than that part do not exist. */
+#define STRIPES_LEAST 100
+
+static int
+note(struct vr_trial *t, enum vr_damage damage, const struct vr_hypothesis *h,
+     uint64_t start, uint64_t end)
+{
+	const struct vr_sheet sheet = {damage, *h, start, end};
+
+	return start < end ? VR_PUSH(&t->sheets, sheet) : 0;
+}
+
+static void
+cover(struct vr_trial *t, const struct vr_hypothesis *h, uint64_t end)
+{
+	struct vr_measure_how *how = &t->covered;
+
+	if (how->covered_count < VR_COVERED_MOST && end > 0)
+		how->covered[how->covered_count++] =
+			(struct vr_covered){h->chunk, h->period, end};
+}
+
+/*
+ * Where the gap is no longer than a stripe, both sides of one are noise of the
+ * run that was found: order is looked for one gap further away.
+ */
+static struct vr_measure_how
+how_beside(const struct vr_trial *t)
+{
+	const struct vr_hypothesis *h = &t->d->hypothesis;
+	struct vr_measure_how how = t->covered;
+
+	if (h->period == 2 * h->chunk)
+		how.neighbour = h->chunk;
+	return how;
+}
+
+static bool
+is_known(const struct vr_trial *t, uint64_t chunk, uint64_t period)
+{
+	const struct vr_hypothesis *h = &t->d->hypothesis;
+
+	if (h->chunk == chunk && h->period == period)
+		return true;
+	for (size_t i = 0; i < t->d->other_count; i++) {
+		h = &t->d->others[i].hypothesis;
+		if (h->chunk == chunk && h->period == period)
+			return true;
+	}
+	return false;
+}
+
+static int
+take_other(struct vr_trial *t, const struct vr_hypothesis *h,
+	   const struct vr_measure *m)
+{
+	struct vr_diagnosis *d = t->d;
+
+	if (d->other_count < VR_OTHERS_MOST)
+		d->others[d->other_count++] =
+			(struct vr_other){*h, m->encrypted};
+	if ((d->condition == VR_CONDITION_WAVE_2 ||
+	     d->condition == VR_CONDITION_WAVE_1) &&
+	    (h->period == 2 * h->chunk) !=
+		    (d->hypothesis.period == 2 * d->hypothesis.chunk))
+		d->condition = VR_CONDITION_BOTH;
+	cover(t, h, m->end);
+	return note(t, VR_ENCRYPTED, h, 0, m->end);
+}
+
+/*
+ * Few stripes in the right places are doubt, more are proof; and what noise hides
+ * is doubt, too, as is noise without a gap, which has no edges.
+ */
+static int
+weigh_other(struct vr_trial *t, const struct vr_hypothesis *h,
+	    const struct vr_measure *m)
+{
+	uint64_t end = vr_max(m->end, m->clear_end);
+	int r = 0;
+
+	if (h->chunk < h->period && m->encrypted >= VR_PATTERN_LEAST &&
+	    m->contradictions * 10 <= m->encrypted)
+		r = take_other(t, h, m);
+	else
+		r = note(t, VR_SUSPECT, h, h->period,
+			 m->decided ? end : vr_hypothesis_end(h));
+	if (r == 0 && m->decided)
+		r = note(t, VR_SUSPECT, h, m->end, end);
+	return r;
+}
+
+/*
+ * After wave 1 there was no earlier wave 2, where one key says that there was one
+ * run: in a guest that encrypts itself half of the disk would be in doubt.
+ */
+static bool
+is_out_of_order(const struct vr_trial *t, const struct vr_hypothesis *h)
+{
+	return h->condition == VR_CONDITION_WAVE_2 && t->runs == 1 &&
+	       t->c->args && t->d->sidecar_fits;
+}
+
+/* Its first stripes that were not hit anyway: all clear, and that was it. */
+static int
+try_other(struct vr_trial *t, const struct vr_hypothesis *h)
+{
+	const struct vr_measure_how how = how_beside(t);
+	const struct vr_scan_how one = {.unit = h->chunk, .covered = &how};
+	struct vr_possible possible;
+	struct vr_measure m;
+	bool pattern;
+	int r;
+
+	if (is_known(t, h->chunk, h->period) ||
+	    t->d->other_count == VR_OTHERS_MOST)
+		return 0;
+	r = vr_scan_one(t->source, &one, h->period, &possible, &pattern,
+			&t->d->bytes_read);
+	if (r < 0)
+		return r;
+	if (!pattern && possible.exact == 0 && is_out_of_order(t, h))
+		return 0;
+	if (!pattern && (possible.exact == 0 || possible.end < t->source->size))
+		return note(t, VR_SUSPECT, h, h->period, possible.end);
+	r = vr_trial_measure(t, h, &how, &m);
+	if (r < 0)
+		return r;
+	r = weigh_other(t, h, &m);
+	vr_measure_free(&m);
+	return r;
+}
+
+static int
+try_period(struct vr_trial *t, uint64_t period)
+{
+	const struct vr_hypothesis *found = &t->d->hypothesis;
+	struct vr_hypothesis h = {
+		.profile = found->profile,
+		.reason = "the bytes alone",
+		.condition = VR_CONDITION_STRIPED,
+		.chunk = found->chunk,
+		.period = period,
+	};
+
+	vr_hypothesis_bound(&h, "end of file", t->source->size);
+	return try_other(t, &h);
+}
+
+/* What was found may be every second or third stripe of what there is. */
+static int
+try_parts(struct vr_trial *t)
+{
+	const struct vr_hypothesis *h = &t->d->hypothesis;
+	uint64_t units = h->period / h->chunk;
+	int r = 0;
+
+	if (h->period % h->chunk)
+		return 0;
+	for (uint64_t part = 2; r == 0 && part < units && part <= 100; part++)
+		if (units % part == 0)
+			r = try_period(t, units / part * h->chunk);
+	return r;
+}
+
+/* Order right behind the first stripe: its length is what it was counted in. */
+static bool
+unit_shows(const struct vr_measure *m)
+{
+	return m->looks.count && m->looks.items[0].stripe == 0 &&
+	       m->looks.items[0].verdict == VR_STRIPE_ENCRYPTED &&
+	       m->looks.items[0].after;
+}
+
+static int
+try_rules(struct vr_trial *t)
+{
+	const struct vr_hypothesis *found = &t->d->hypothesis;
+	bool proved = t->d->measure.exact >= VR_PATTERN_LEAST ||
+		      unit_shows(&t->d->measure);
+	struct vr_hypotheses all = {0};
+	int r = 0;
+
+	/* Stripes that were found show what an encryptor counts in. */
+	vr_profiles_others(t->c, found, &all);
+	for (size_t i = 0; r == 0 && i < all.count; i++)
+		if (all.items[i].chunk == found->chunk || !proved)
+			r = try_other(t, &all.items[i]);
+	return r;
+}
+
+/* --- every period ----------------------------------------------------------- */
+
+static int
+lay_possible(struct vr_trial *t, uint64_t unit, const struct vr_possible *p)
+{
+	const struct vr_hypothesis h = {
+		.chunk = unit,
+		.period = p->period,
+	};
+
+	return note(t, VR_SUSPECT, &h, h.period, p->end);
+}
+
+static int
+search_all(struct vr_trial *t)
+{
+	const struct vr_hypothesis *h = &t->d->hypothesis;
+	const struct vr_measure_how how = how_beside(t);
+	const struct vr_scan_how all = {
+		.unit = h->chunk,
+		.least = 1,
+		.most = t->source->size / h->chunk / STRIPES_LEAST + 2,
+		.budget = SEARCH_BYTES,
+		.covered = &how,
+	};
+	struct vr_scan scan;
+	int r = vr_scan_periods(t->source, &all, &scan, &t->d->bytes_read);
+
+	for (size_t i = 0; r == 0 && i < scan.possible_count; i++)
+		r = lay_possible(t, h->chunk, &scan.possible[i]);
+	if (r < 0)
+		return r;
+	if (scan.period && t->d->other_count < VR_OTHERS_MOST &&
+	    !is_known(t, h->chunk, scan.period)) {
+		size_t before = t->d->other_count;
+
+		r = try_period(t, scan.period);
+		if (r < 0 || t->d->other_count == before)
+			return r;
+		return search_all(t);
+	}
+	t->excluded = scan.exhaustive && scan.period == 0;
+	return 0;
+}
+
+/*
+ * A side file that is this file's, or the period of a first wave, leave nothing
+ * to search for, unless there are more keys than runs.
+ */
+static bool
+search_is_due(const struct vr_trial *t)
+{
+	const struct vr_diagnosis *d = t->d;
+	bool proved = d->measure.exact >= VR_PATTERN_LEAST;
+
+	if (d->predicted && d->sidecar_fits && d->measure.decided)
+		return false;
+	return !proved || d->hypothesis.period == 2 * d->hypothesis.chunk ||
+	       t->runs > 1 + d->other_count;
+}
+
+/* What the chosen run hit must not be covered by the others' doubt. */
+static int
+lay_chosen_again(struct vr_trial *t)
+{
+	const struct vr_diagnosis *d = t->d;
+
+	if (!d->measure.decided)
+		return 0;
+	for (size_t i = 0; i < t->covered.covered_count; i++) {
+		const struct vr_covered *c = &t->covered.covered[i];
+		const struct vr_hypothesis h = {
+			.chunk = c->chunk,
+			.period = c->period,
+		};
+		int r = vr_trial_lay(t, VR_LAYER_MEASURED, VR_ENCRYPTED, &h, 0,
+				     c->end);
+
+		if (r < 0)
+			return r;
+	}
+	return vr_trial_lay_exceptions(t, &d->hypothesis, &d->measure);
+}
+
+/* Every run begins at 0: where that is clear in part, no other got further. */
+static bool
+first_was_left(const struct vr_measure *m)
+{
+	return m->hit_end == 0 && m->looks.count &&
+	       m->looks.items[0].stripe == 0 &&
+	       (m->looks.items[0].verdict == VR_STRIPE_CLEAR ||
+		m->looks.items[0].verdict == VR_STRIPE_PARTLY);
+}
+
+int
+vr_others_find(struct vr_trial *t)
+{
+	const struct vr_diagnosis *d = t->d;
+	int r;
+
+	/* No family of such stripes leaves others at a second run. */
+	if (d->condition == VR_CONDITION_HEAD || vr_is_fine(&d->hypothesis))
+		return 0;
+	if (first_was_left(&d->measure)) {
+		t->excluded = d->measure.encrypted == 0;
+		return 0;
+	}
+	t->covered = (struct vr_measure_how){0};
+	cover(t, &d->hypothesis, d->measure.decided ? d->measure.end : 0);
+	r = try_rules(t);
+	if (r == 0)
+		r = try_parts(t);
+	if (r == 0 && d->sidecar_refuted)
+		r = try_other(t, &d->refuted);
+	return r == 0 && search_is_due(t) ? search_all(t) : r;
+}
+
+int
+vr_others_lay(struct vr_trial *t)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < t->sheets.count; i++) {
+		const struct vr_sheet *s = &t->sheets.items[i];
+
+		r = vr_trial_lay(t, VR_LAYER_MEASURED, s->damage,
+				 &s->hypothesis, s->start, s->end);
+	}
+	return r == 0 && t->sheets.count ? lay_chosen_again(t) : r;
+}
