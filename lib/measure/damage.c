@@ -438,6 +438,11 @@ weigh(struct vr_trial *t)
 		  (int64_t)m->contradictions * bits_a_stripe(m);
 	if (d->condition == VR_CONDITION_LOCKED)
 		d->bits = (int64_t)m->clear * BITS_OF_CLEAR;
+	/* Noise without gaps has nothing to stand out from. */
+	if (d->hypothesis.chunk == d->hypothesis.period)
+		d->bits = m->clear ? BITS_LIKELY : 0;
+	if (d->bits < 0)
+		d->bits = 0;
 	if (!m->decided)
 		d->confidence = VR_CONFIDENCE_RULE;
 	else if (!d->gaps_sure || d->bits < BITS_LIKELY)

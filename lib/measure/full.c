@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "measure/block.h"
 #include "measure/edge.h"
+#include "measure/structure.h"
 
 #define UNIT	     (UINT64_C(2) << 20)
 #define PIECE	     (UINT64_C(64) << 10)
@@ -88,7 +89,8 @@ look_at_bytes(struct pass *p, const uint8_t *bytes, uint64_t off, uint64_t n)
 		bool noise;
 
 		if (length >= VR_BLOCK_LEAST) {
-			noise = vr_looks_noise(vr_block_looks(piece, length));
+			noise = vr_looks_noise(vr_block_looks(piece, length)) &&
+				!vr_structure_find(piece, length, off, NULL);
 			note(p, off, length, in_stripe,
 			     noise ? SAW_NOISE : SAW_ORDER);
 			if (!noise && in_stripe && p->h &&

@@ -261,7 +261,7 @@ search_is_due(const struct vr_trial *t)
 	const struct vr_diagnosis *d = t->d;
 	bool proved = d->measure.exact >= VR_PATTERN_LEAST;
 
-	if (d->predicted && d->sidecar_fits && d->measure.decided)
+	if (d->predicted && d->sidecar_fits)
 		return false;
 	return !proved || d->hypothesis.period == 2 * d->hypothesis.chunk ||
 	       t->runs > 1 + d->other_count;
@@ -316,7 +316,7 @@ vr_others_find(struct vr_trial *t)
 	t->covered = (struct vr_measure_how){0};
 	cover(t, &d->hypothesis, d->measure.decided ? d->measure.end : 0);
 	r = try_rules(t);
-	if (r == 0)
+	if (r == 0 && !(d->predicted && d->sidecar_fits))
 		r = try_parts(t);
 	if (r == 0 && d->sidecar_refuted)
 		r = try_other(t, &d->refuted);

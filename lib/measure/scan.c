@@ -13,6 +13,8 @@
 #define ENDS_LEAST 2
 /* Stripes 1, 2, 3, … one by one, then further and further apart. */
 #define ONE_BY_ONE 6
+/* After so many periods that noise hides a search gives up. */
+#define HIDDEN_MOST 8
 
 static struct vr_hypothesis
 hypothesis_of(const struct vr_source *source, uint64_t unit, uint64_t period)
@@ -137,9 +139,16 @@ is_refuted(struct vr_source *source, const struct vr_scan_how *how,
 	return looks < 0 && looks != VR_E_IO ? looks : 0;
 }
 
+/* Noise wherever it was asked: a guest that encrypts itself. */
+static bool
+is_hidden(const struct vr_source *source, const struct vr_possible *p)
+{
+	return p->exact == 0 && p->end == source->size;
+}
+
 static int
 ask(struct vr_source *source, const struct vr_scan_how *how, uint64_t period,
-    struct vr_scan *scan, uint64_t *bytes_read)
+    struct vr_scan *scan, unsigned *hidden, uint64_t *bytes_read)
 {
 	struct vr_possible p;
 	bool refuted, pattern;
@@ -154,7 +163,8 @@ ask(struct vr_source *source, const struct vr_scan_how *how, uint64_t period,
 		scan->period = period;
 	else if (p.end <= period)
 		return 0;
-	else if (scan->possible_count == VR_POSSIBLE_MOST)
+	else if (scan->possible_count == VR_POSSIBLE_MOST ||
+		 (is_hidden(source, &p) && ++*hidden > HIDDEN_MOST))
 		scan->exhaustive = false;
 	else
 		scan->possible[scan->possible_count++] = p;
@@ -167,6 +177,7 @@ vr_scan_periods(struct vr_source *source, const struct vr_scan_how *how,
 {
 	uint64_t stop = *bytes_read + how->budget;
 	struct vr_scan scan = {.exhaustive = true};
+	unsigned hidden = 0;
 	int r = 0;
 
 	for (uint64_t p = how->least;
@@ -175,7 +186,8 @@ vr_scan_periods(struct vr_source *source, const struct vr_scan_how *how,
 		if (*bytes_read >= stop)
 			scan.exhaustive = false;
 		else
-			r = ask(source, how, p * how->unit, &scan, bytes_read);
+			r = ask(source, how, p * how->unit, &scan, &hidden,
+				bytes_read);
 		if (r == 0)
 			r = vr_check_cancel();
 	}

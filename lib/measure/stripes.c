@@ -16,6 +16,7 @@
 #include "measure/block.h"
 #include "measure/edge.h"
 #include "measure/fine.h"
+#include "measure/structure.h"
 
 #define SAMPLE_BYTES (16 * 1024)
 /* Order is asked for as near to an edge as this. */
@@ -58,6 +59,7 @@ vr_sample_looks(struct vr_source *source, uint64_t off, uint64_t n,
 		uint64_t *bytes_read)
 {
 	uint8_t sample[SAMPLE_BYTES];
+	enum vr_looks looks;
 	int r;
 
 	n = vr_min(n, SAMPLE_BYTES);
@@ -67,7 +69,12 @@ vr_sample_looks(struct vr_source *source, uint64_t off, uint64_t n,
 	if (r < 0)
 		return r;
 	*bytes_read += n;
-	return (int)vr_block_looks(sample, (size_t)n);
+	looks = vr_block_looks(sample, (size_t)n);
+	/* What checks itself is no ciphertext, whatever lies around it. */
+	if (vr_looks_noise(looks) &&
+	    vr_structure_find(sample, (size_t)n, off, NULL))
+		looks = VR_LOOKS_STRUCTURED;
+	return (int)looks;
 }
 
 /* As vr_sample_looks(), of more bytes; a range that fails shows nothing. */

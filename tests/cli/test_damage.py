@@ -524,6 +524,85 @@ class WithoutArgs(Disks):
         self.ask(self.heads((1, 100, 511), (0,), "foreign"), check)
 
 
+# -- structures that check themselves ----------------------------------
+
+class Structures(support.Scratch):
+    """Noise everywhere, and in each predicted stripe something that no
+    ciphertext can be: the stripe was not encrypted."""
+
+    LENGTH = 1 * GIB
+
+    def image(self, *tool, size=320 * MIB):
+        path = shutil.which(tool[0], path=os.environ.get("PATH", "")
+                            + ":/usr/sbin:/sbin")
+        if not path:
+            self.skipTest("no " + tool[0])
+        image = self.sparse("image", size)
+        subprocess.run([path, *tool[1:], image], check=True,
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        return image
+
+    def read(self, image, offset, n):
+        with open(image, "rb") as inp:
+            inp.seek(offset)
+            return inp.read(n)
+
+    def check(self, data):
+        c = thick(self.LENGTH, 1, "random")._replace(runs=[], trailer=0)
+        files = files_of("d-flat.vmdk", c)
+        for k in range(103):
+            files[0].bytes(k * 10 * MIB, data)
+        with fake.Mount(files) as mount:
+            path = mount.path("d-flat.vmdk")
+            self.assertEqual(support.info(path)[1]["condition"], "locked")
+            self.assertEqual(support.wrong(support.damage_map(path), []), [])
+
+    def test_ext4(self):
+        image = self.image("mkfs.ext4", "-q", "-F", "-b", "4096", "-O",
+                           "metadata_csum")
+        self.check(self.read(image, 32768 * 4096, 1024))
+
+    def test_ntfs(self):
+        image = self.image("mkntfs", "-q", "-F", "-f")
+        data = self.read(image, 0, 16 * MIB)
+        at = data.index(b"FILE0")
+        self.check(data[at:at + 1024])
+
+    def test_xfs(self):
+        image = self.image("mkfs.xfs", "-q", "-f")
+        self.check(self.read(image, 0, 512))
+
+    def test_gpt_names_its_place(self):
+        """At another place than it says it proves nothing: a disk image in
+        the guest holds such a header, too."""
+        image = self.image("sgdisk", "-o", size=64 * MIB)
+        header = self.read(image, 512, 512)
+        c = thick(self.LENGTH, 1, "random")._replace(runs=[], trailer=0)
+        for offset, condition in ((512, "locked"), (10 * MIB + 512, None)):
+            files = files_of("d-flat.vmdk", c)
+            files[0].bytes(offset, header)
+            with self.subTest(offset), fake.Mount(files) as mount:
+                told = support.info(mount.path("d-flat.vmdk"))[1]["condition"]
+                (self.assertEqual if condition else self.assertNotEqual)(
+                    told, "locked")
+
+
+# -- files that change ---------------------------------------------------
+
+class Changing(support.Scratch):
+    def test_it_is_said(self):
+        disk = fake.File("d-flat.vmdk", 64 * MIB, "text", changing=True)
+        with fake.Mount([disk]) as mount:
+            status, told = support.info(mount.path("d-flat.vmdk"))
+        self.assertIn("file-changed", support.codes(told))
+
+    def test_nothing_is_said_of_others(self):
+        disk = fake.File("d-flat.vmdk", 64 * MIB, "text")
+        with fake.Mount([disk]) as mount:
+            status, told = support.info(mount.path("d-flat.vmdk"))
+        self.assertNotIn("file-changed", support.codes(told))
+
+
 # -- other families ----------------------------------------------------
 
 class Families(Disks):
