@@ -72,8 +72,7 @@ json_of_hypothesis(const struct vr_hypothesis *h)
 	put_text(one, "from", h->reason);
 	put_number(one, "first", h->first);
 	put_number(one, "chunk", h->chunk);
-	put(one, "period",
-	    h->period ? json_object_new_uint64(h->period) : NULL);
+	put_number(one, "period", h->period);
 	for (size_t i = 0; i < h->bound_count; i++) {
 		struct json_object *bound = json_object_new_object();
 

@@ -343,7 +343,7 @@ def same(v, a, b):
         return False
     told = {(c["chunk"], c["period"]) for c in b.candidates}
     return len(told) > 0 and all(
-        p in told or (p[0], None) in told for p in v.patterns)
+        p in told or (p[0], 0) in told for p in v.patterns)
 
 
 def ask(mount, v, name):
