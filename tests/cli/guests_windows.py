@@ -307,20 +307,207 @@ def windows_layout(path, mft_bytes=3 * GIB):
     return path
 
 
-def istat_extents(image, number, cluster, offset=0):
-    """{(kind, id): [(start, end)...] bytes of the image} of an MFT record's
-    attributes that lie outside it, by The Sleuth Kit."""
+def istat(image, number, offset=0):
+    """{(kind, id): [cluster...]} of an MFT record's attributes that lie outside
+    it, 0 where a hole is, by The Sleuth Kit."""
     out = run("istat", "-o", offset // SECTOR, image, number,
               check=False).decode(errors="replace")
-    extents, key = {}, None
+    clusters, key = {}, None
     for line in out.splitlines():
-        head = re.match(r"Type: \S+ \((\d+)-(\d+)\).*?(Non-)?Resident", line)
+        head = re.match(r"Type: \S+ \((\d+)-(\d+)\)", line)
         if head:
             key = (int(head[1]), int(head[2]))
+            clusters[key] = []
         elif key and re.match(r"^[\d ]+$", line):
-            for word in line.split():
-                start = offset + int(word) * cluster
-                if int(word):
-                    extents.setdefault(key, []).append((start,
-                                                        start + cluster))
-    return extents
+            clusters[key] += map(int, line.split())
+    return clusters
+
+
+def istat_extents(image, number, cluster, offset=0):
+    """The same as [(start, end)...] bytes of the image, without holes."""
+    return {key: [(offset + n * cluster, offset + (n + 1) * cluster)
+                  for n in clusters if n]
+            for key, clusters in istat(image, number, offset).items()}
+
+
+class NtfsTruth:
+    """Where a healthy NTFS keeps its files, read without any of our code.
+
+    runs[number] is {(kind, name): [(file offset, length, volume offset)...]} of
+    attributes outside the record, holes left out; lists the numbers of files with
+    further records, records[number] all records of a file."""
+
+    def __init__(self, image):
+        self.fd = os.open(image, os.O_RDONLY)
+        try:
+            self._read()
+        finally:
+            os.close(self.fd)
+
+    def _read(self):
+        boot = os.pread(self.fd, 512, 0)
+        self.cluster = struct.unpack_from("<H", boot, 11)[0] * boot[13]
+        mft = struct.unpack_from("<Q", boot, 48)[0] * self.cluster
+        self.runs, self.lists, self.records = {}, set(), {}
+        # Behind it a file's data reads as zeros, whatever its clusters hold.
+        self.written = {}
+        self.mft = [(0, 1024, mft)]
+        number, records = 0, 1
+        while number < records:
+            self._record(number)
+            if number == 0:
+                self.mft = self.runs[0][0x80, ""]
+                records = self.size // 1024
+            number += 1
+
+    def place(self, number):
+        """(start, end) pieces of a record in the volume."""
+        out = []
+        for at in range(number * 1024, number * 1024 + 1024, 512):
+            off, _, volume = next(r for r in self.mft
+                                  if r[0] <= at < r[0] + r[1])
+            out.append((volume + at - off, volume + at - off + 512))
+        return out
+
+    def _record(self, number):
+        raw = bytearray(b"".join(os.pread(self.fd, 512, s)
+                                 for s, _ in self.place(number)))
+        if raw[:4] != b"FILE" or not raw[22] & 1:
+            return
+        usa = struct.unpack_from("<H", raw, 4)[0]
+        for i in (1, 2):
+            raw[i * 512 - 2:i * 512] = raw[usa + 2 * i:usa + 2 * i + 2]
+        base = struct.unpack_from("<Q", raw, 32)[0] & 0xffffffffffff or number
+        self.records.setdefault(base, []).append(number)
+        runs = self.runs.setdefault(base, {})
+        at = struct.unpack_from("<H", raw, 20)[0]
+        while True:
+            kind, length = struct.unpack_from("<II", raw, at)
+            if kind == 0xffffffff:
+                return
+            if kind == 0x20:
+                self.lists.add(base)
+            if raw[at + 8]:
+                self._attribute(raw, at, length, kind, number, runs)
+            at += length
+
+    def _attribute(self, raw, at, length, kind, number, runs):
+        name_at = at + struct.unpack_from("<H", raw, at + 10)[0]
+        name = bytes(raw[name_at:name_at + 2 * raw[at + 9]]).decode("utf-16le")
+        vcn, last = struct.unpack_from("<QQ", raw, at + 16)
+        if number == 0 and kind == 0x80:
+            self.size = struct.unpack_from("<Q", raw, at + 48)[0]
+        if (kind, name, vcn) == (0x80, "", 0):
+            self.written[number] = struct.unpack_from("<Q", raw, at + 56)[0]
+        p, lcn = at + struct.unpack_from("<H", raw, at + 32)[0], 0
+        out = runs.setdefault((kind, name), [])
+        while p < at + length and raw[p]:
+            a, b = raw[p] & 15, raw[p] >> 4
+            count = int.from_bytes(raw[p + 1:p + 1 + a], "little")
+            if b:
+                lcn += int.from_bytes(raw[p + 1 + a:p + 1 + a + b], "little",
+                                      signed=True)
+                out.append((vcn * self.cluster, count * self.cluster,
+                            lcn * self.cluster))
+            vcn += count
+            p += 1 + a + b
+        assert vcn == last + 1, (number, kind)
+
+
+def fill_rich(folder, seed=1):
+    """All that NTFS can do to a file, as far as ntfs-3g writes it.  The mount
+    needs streams_interface=windows and compression.  Returns {path: [names of
+    streams]}."""
+    dice = random.Random(seed)
+    fill_plain(folder, seed, 160, 300 * KIB)
+    os.makedirs(os.path.join(folder, "packed"))
+    # Archive, and compressed: what is made below is, too.
+    os.setxattr(os.path.join(folder, "packed"), "system.ntfs_attrib_be",
+                struct.pack(">I", 0x810))
+    for i in range(20):
+        data = b"".join(
+            text(seed + i, 30000) if dice.random() < .6 else
+            bytes(50000) if dice.random() < .4 else
+            content(seed * 7 + i, 40000) for _ in range(6))
+        write(os.path.join(folder, "packed", "packed %d.log" % i), data)
+    # Files that grow by turns lie in pieces.
+    os.makedirs(os.path.join(folder, "pieces"))
+    with contextlib.ExitStack() as stack:
+        files = [stack.enter_context(open(os.path.join(
+            folder, "pieces", "%d.db" % i), "wb", buffering=0))
+            for i in range(6)]
+        for turn in range(120):
+            for i, out in enumerate(files):
+                if turn < 20 * (i + 1):
+                    out.write(content(seed * 31 + turn * 9 + i, 4096))
+    os.makedirs(os.path.join(folder, "holes"))
+    for i in range(8):
+        with open(os.path.join(folder, "holes", "%d.img" % i), "wb") as out:
+            for _ in range(5):
+                out.seek(dice.randrange(0, 3 * MIB, 4096))
+                out.write(content(seed + i, 20000))
+            out.truncate(3 * MIB + i)
+    # So many pieces that their list needs records of its own.
+    for name in ("list 1.img", "list 2.img"):
+        with open(os.path.join(folder, "holes", name), "wb") as out:
+            for i in range(400):
+                out.seek(16 * KIB * i)
+                out.write(content(seed * 41 + i, 4096))
+    os.makedirs(os.path.join(folder, "names"))
+    for i in range(10):
+        one = os.path.join(folder, "names", "first %d" % i)
+        write(one, content(seed * 5 + i, 9000 * i))
+        for j in range(i % 4):
+            os.link(one, os.path.join(folder, "docs", "link %d-%d" % (i, j)))
+    streams = {}
+    for i in range(10):
+        path = "names/streams %d.url" % i
+        write(os.path.join(folder, path), content(seed * 3 + i, 5000))
+        streams[path] = ["Zone.Identifier", "big"][:1 + i % 2]
+        for name in streams[path]:
+            write(os.path.join(folder, path) + ":" + name,
+                  content(seed * 11 + i, 100 if name[0] == "Z" else 70000))
+    # A large folder, and records and clusters that are used a second time.
+    for i in range(400):
+        write(os.path.join(folder, "large", "entry number %05d" % i),
+              content(i, 40))
+    for i in range(0, 400, 3):
+        os.unlink(os.path.join(folder, "large", "entry number %05d" % i))
+    for i in range(60):
+        write(os.path.join(folder, "again", "new %d" % i),
+              content(seed * 13 + i, 3000 * (i % 5)))
+    return streams
+
+
+# -- FAT and exFAT ----------------------------------------------------------
+
+def fat(path, length, bits, start_sector=0, label="VOLUME"):
+    need("mkfs.fat")
+    sparse(path, length)
+    run("mkfs.fat", "-F", bits, "-h", start_sector, "-n", label, path)
+    return path
+
+
+def exfat(path, length, label="VOLUME"):
+    need("mkfs.exfat")
+    sparse(path, length)
+    run("mkfs.exfat", "-L", label, path)
+    return path
+
+
+def fill_fat(image, folder, files=40, seed=1):
+    """Copies a tree of files in with mtools; returns {path: bytes}."""
+    need("mcopy", "mmd")
+    dice, out = random.Random(seed), {}
+    for top in ("", "EFI", "EFI/Boot", "a long name of a folder"):
+        if top:
+            run("mmd", "-i", image, "::/" + top)
+        for i in range(files // 4):
+            name = dice.choice(("FILE%02d.BIN", "a long name, %02d.efi")) % i
+            path = (top + "/" if top else "") + name
+            out[path] = content(seed * 17 + len(out), dice.choice(
+                (0, 10, 600, 5000, 70000, 300000)))
+            local = os.path.join(folder, "one")
+            write(local, out[path])
+            run("mcopy", "-i", image, local, "::/" + path)
+    return out
