@@ -44,7 +44,7 @@ int
 vr_ntfs_held_read(const struct vr_ntfs *n, uint64_t number,
 		  struct vr_ntfs_held *ret, bool *ret_whole)
 {
-	struct vr_ntfs_held held;
+	struct vr_ntfs_held held = {.number = number};
 	int r;
 
 	*ret_whole = false;
@@ -201,6 +201,39 @@ add_extensions(const struct vr_ntfs *n, struct vr_ntfs_file_parts *p,
 	return r;
 }
 
+static bool
+is_held(const struct vr_ntfs_file_parts *p, uint64_t number)
+{
+	for (size_t i = 0; i < p->held.count; i++)
+		if (p->held.items[i].number == number)
+			return true;
+	return false;
+}
+
+/* Where the list is lost: records tell themselves whose they are. */
+static int
+add_known(const struct vr_ntfs *n, struct vr_ntfs_file_parts *p, uint64_t base)
+{
+	size_t low = 0, high = n->extensions.count;
+	int r = 0;
+
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (n->extensions.items[middle].base < base)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	for (; r == 0 && low < n->extensions.count &&
+	       n->extensions.items[low].base == base;
+	     low++)
+		if (!is_held(p, n->extensions.items[low].number))
+			r = add_extension(n, p, n->extensions.items[low].number,
+					  base);
+	return r;
+}
+
 static int
 follow_list(const struct vr_ntfs *n, struct vr_ntfs_file_parts *p,
 	    uint64_t base)
@@ -248,6 +281,8 @@ vr_ntfs_parts_read(const struct vr_ntfs *n, uint64_t number,
 	r = add_held(&p, &held);
 	if (r == 0)
 		r = follow_list(n, &p, number);
+	if (r == 0 && p.incomplete)
+		r = add_known(n, &p, number);
 	if (r < 0) {
 		vr_ntfs_parts_free(&p);
 		return r;
@@ -465,7 +500,7 @@ open_first(struct vr_ntfs *n, uint64_t cluster, bool *ret_open)
 {
 	uint64_t off = cluster * n->boot.cluster_bytes;
 	struct vr_ntfs_file_parts p = {0};
-	struct vr_ntfs_held held;
+	struct vr_ntfs_held held = {.number = 0};
 	int r = vr_window_read(&held.w, n->cache, off, n->boot.record_bytes);
 
 	*ret_open = false;
@@ -652,19 +687,36 @@ is_blank(const uint8_t *bytes, size_t n)
 	return true;
 }
 
-static uint8_t
-state_of(const struct vr_ntfs *n, struct vr_window *w, uint64_t at,
-	 uint64_t number)
+static int
+learn_state(struct vr_ntfs *n, struct vr_window *w, uint64_t at,
+	    uint64_t number)
 {
 	uint32_t bytes = n->boot.record_bytes;
 	struct vr_ntfs_record record;
 
+	n->states[number] = VR_NTFS_LOST;
 	if (!vr_window_holds(w, at, bytes))
-		return VR_NTFS_LOST;
-	if (parse(n, w->bytes + at, number, &record))
-		return record.flags & VR_NTFS_IN_USE ? VR_NTFS_USED
-						     : VR_NTFS_FREE;
-	return is_blank(w->bytes + at, bytes) ? VR_NTFS_FREE : VR_NTFS_LOST;
+		return 0;
+	if (!parse(n, w->bytes + at, number, &record)) {
+		if (is_blank(w->bytes + at, bytes))
+			n->states[number] = VR_NTFS_FREE;
+		return 0;
+	}
+	n->states[number] = record.flags & VR_NTFS_IN_USE ? VR_NTFS_USED
+							  : VR_NTFS_FREE;
+	if (n->states[number] == VR_NTFS_FREE || record.base == 0)
+		return 0;
+	return VR_PUSH(&n->extensions, {NUMBER_OF(record.base), number});
+}
+
+static int
+compare_extensions(const void *a, const void *b)
+{
+	const struct vr_ntfs_extension *x = a, *y = b;
+
+	if (x->base != y->base)
+		return x->base < y->base ? -1 : 1;
+	return (x->number > y->number) - (x->number < y->number);
 }
 
 static int
@@ -685,11 +737,15 @@ learn_states(struct vr_ntfs *n)
 			r = vr_window_read(&w, n->mft, i * bytes, CHUNK);
 		if (r < 0)
 			return r;
-		for (uint64_t at = 0; at + bytes <= w.length && i < n->records;
+		for (uint64_t at = 0;
+		     r == 0 && at + bytes <= w.length && i < n->records;
 		     at += bytes, i++)
-			n->states[i] = state_of(n, &w, at, i);
+			r = learn_state(n, &w, at, i);
 		vr_window_free(&w);
 	}
+	if (n->extensions.count)
+		qsort(n->extensions.items, n->extensions.count,
+		      sizeof(*n->extensions.items), compare_extensions);
 	return r;
 }
 
@@ -723,4 +779,5 @@ vr_ntfs_mft_close(struct vr_ntfs *n)
 	vr_source_free(n->cache);
 	free(n->states);
 	free(n->doubts);
+	free(n->extensions.items);
 }

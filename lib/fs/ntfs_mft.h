@@ -27,6 +27,13 @@ struct vr_ntfs {
 	uint64_t records;
 	uint8_t *states; /* enum vr_ntfs_state of each record */
 	uint8_t *doubts; /* a bit each; NULL where none is */
+	/* Records that belong to others, by those: more than a list tells. */
+	struct {
+		struct vr_ntfs_extension {
+			uint64_t base, number;
+		} * items;
+		size_t count, room;
+	} extensions;
 };
 
 int vr_ntfs_mft_open(struct vr_ntfs *n);
@@ -35,6 +42,7 @@ bool vr_ntfs_doubted(const struct vr_ntfs *n, uint64_t number);
 
 /* A record with the bytes that hold it. */
 struct vr_ntfs_held {
+	uint64_t number;
 	struct vr_window w;
 	struct vr_ntfs_record r;
 };
