@@ -218,6 +218,15 @@ class Gpt(Tables):
                 self.check(layout, self.SIZE, wave=wave, thick=thick,
                            whole=True)
 
+    def test_what_is_said_of_booting(self):
+        for layout, code in ((self.WINDOWS, "boot-uefi"),
+                             (self.UBUNTU, "boot-bios-linux")):
+            with self.subTest(code=code):
+                self.setUp()
+                doc, _ = self.check(layout, self.SIZE)
+                self.assertEqual({c for c in self.codes(doc)
+                                  if c.startswith("boot-")}, {code})
+
     def test_large_disk(self):
         # Beyond what cylinders and 32 bits can say; wave 1 as on a thick disk.
         self.check(self.RHEL, 3 << 40, thick=False)
@@ -385,6 +394,8 @@ class Gpt(Tables):
 class Mbr(Tables):
     """Volumes are filesystems of the real tools; the table is sfdisk's."""
 
+    map, scan = None, "never"
+
     def build(self, size, script, volumes):
         """volumes: {index of the partition in the table: kind}."""
         flat = self.disk(size)
@@ -395,6 +406,24 @@ class Mbr(Tables):
             mkfs(flat, kind, start * SECTOR, count * SECTOR)
         return flat, rows
 
+    def check(self, size, script, volumes, edit=None, **how):
+        flat, before = self.build(size, script, volumes)
+        subprocess.run(["cp", "--sparse=always", flat, flat + ".whole"],
+                       check=True)
+        os.rename(flat + ".whole", self.aside("whole.raw"))
+        self.hit(flat, **how)
+        if edit:
+            edit(flat)
+        options = ["--map=" + self.map] if self.map else []
+        doc, out = self.recover(flat, "--scan=" + self.scan, *options)
+        found = {v["type"] for v in doc["volumes"] if v["type"]}
+        if len(found) < len(set(volumes.values())):
+            self.skipTest("no rows of this build find %s"
+                          % ", ".join(sorted(set(volumes.values()))))
+        self.assertEqual(table_of(out)[2], before)
+        self.assertNotIn("repair-incomplete", self.codes(doc))
+        return doc, out
+
     def test_healthy_disks_are_left_alone(self):
         flat, rows = self.build(2 * GIB, b"""label: dos
 start=2048, size=100M, type=83, bootable
@@ -404,13 +433,121 @@ size=50M, type=82
 size=300M, type=83
 """, {})
         doc, out = self.recover(flat)
-        self.assertEqual((doc["steps"], doc["findings"][:0]), ([], []))
+        self.assertEqual((doc["steps"], doc["findings"]), ([], []))
         self.assertEqual(self.partitions(doc),
                          [r[:2] for r in rows if r[2] != "5"])
         self.assertEqual([v["entry_type"] for v in doc["volumes"][1:]],
                          ["83", "83", "82", "83"])
         self.assertEqual([v["number"] for v in doc["volumes"][1:]],
                          [1, 5, 6, 7])
+
+    def test_primary_ones(self):
+        self.check(2 * GIB, b"""label: dos
+start=2048, size=200M, type=83, bootable
+size=300M, type=83
+size=64M, type=82
+size=700M, type=83
+""", {0: "ext4", 1: "xfs", 2: "swap", 3: "ext4"})
+
+    def test_windows(self):
+        doc, _ = self.check(2 * GIB, b"""label: dos
+start=2048, size=100M, type=7, bootable
+size=1200M, type=7
+""", {0: "ntfs", 1: "ntfs"})
+        self.assertIn("boot-bios-windows", self.codes(doc))
+        self.assertIn("mbr-signature-lost", self.codes(doc))
+
+    def test_debian_with_logical_ones(self):
+        # As its installer lays them: links two sectors before the partitions.
+        self.check(2 * GIB, b"""label: dos
+start=2048, size=1024000, type=83, bootable
+start=1028094, size=3164162, type=5
+start=1028096, size=1024000, type=83
+start=2054144, size=2138112, type=83
+""", {0: "ext4", 2: "ext4", 3: "ext4"})
+
+    def test_sector_63(self):
+        self.check(2 * GIB, b"""label: dos
+start=63, size=1028097, type=83, bootable
+start=1028160, size=2056320, type=83
+""", {0: "ext4", 1: "ext4"})
+
+    LOGICAL = b"""label: dos
+start=2048, size=204800, type=7, bootable
+start=206848, size=1030144, type=5
+start=208896, size=204800, type=7
+start=415744, size=409600, type=7
+start=827392, size=409600, type=7
+"""
+
+    def test_logical_ones(self):
+        volumes = dict.fromkeys((0, 2, 3, 4), "ntfs")
+        _, out = self.check(GIB, self.LOGICAL, volumes)
+        self.assertEqual(mmls(out), mmls(self.aside("whole.raw")))
+
+    def test_logical_ones_with_links_two_sectors_before(self):
+        self.check(GIB, b"""label: dos
+start=2048, size=409600, type=7, bootable
+start=413694, size=1681410, type=5
+start=413696, size=614400, type=7
+start=1030144, size=1064960, type=7
+""", {0: "ntfs", 2: "ntfs", 3: "ntfs"})
+
+    def test_a_link_that_is_lost_is_told_by_the_one_before(self):
+        """Between the volumes a stripe took the second link."""
+        def edit(flat):
+            start = table_of(self.aside("whole.raw"))[2][3][0]
+            at = (start - 2048) * SECTOR
+            write(flat, at, os.urandom(MIB))
+            self.map = self.file("../hand.map", (
+                "# Mapfile\n0x0 + 1\n0x0 0x100000 -\n0x100000 %#x +\n"
+                "%#x 0x100000 -\n%#x %#x +\n"
+                % (at - MIB, at, at + MIB, GIB - at - MIB)).encode())
+
+        self.check(GIB, self.LOGICAL, dict.fromkeys((0, 2, 3, 4), "ntfs"),
+                   edit=edit)
+
+    def test_logical_ones_without_a_link(self):
+        """All of the gaps are lost: five volumes still need a chain."""
+        def edit(flat):
+            rows = table_of(self.aside("whole.raw"))[2]
+            gaps = sorted((r[0] - 2048) * SECTOR for r in rows[4:])
+            text = "# Mapfile\n0x0 + 1\n0x0 0x100000 -\n"
+            reached = MIB
+            for at in gaps:
+                write(flat, at, os.urandom(MIB))
+                text += "%#x %#x +\n%#x 0x100000 -\n" % (
+                    reached, at - reached, at)
+                reached = at + MIB
+            text += "%#x %#x +\n" % (reached, GIB - reached)
+            self.map = self.file("../hand.map", text.encode())
+
+        doc, _ = self.check(GIB, b"""label: dos
+start=2048, size=204800, type=7, bootable
+size=204800, type=7
+size=204800, type=7
+start=616448, size=620544, type=5
+start=618496, size=204800, type=7
+start=825344, size=204800, type=7
+start=1032192, size=204800, type=7
+""", dict.fromkeys((0, 1, 2, 4, 5, 6), "ntfs"), edit=edit)
+        self.assertEqual([s["risk"] for s in doc["steps"]
+                          if s["repair"] == "mbr"], ["guessed"])
+
+    def test_sector_63_exact(self):
+        # Of the first one only the boot copy in its last sector is left.
+        self.scan = "always"
+        self.check(GIB, b"""label: dos
+start=63, size=1028097, type=7, bootable
+start=1028160, size=1012095, type=7
+""", {0: "ntfs", 1: "ntfs"})
+
+    def test_a_whole_disk_volume_gets_no_table(self):
+        flat = self.disk(2 * GIB)
+        mkfs(flat, "ext4", 0, 2 * GIB)
+        self.hit(flat)
+        doc, _ = self.recover(flat, "--scan=never")
+        self.assertNotIn("mbr", {s["repair"] for s in doc["steps"]})
 
     def test_hostile_chains(self):
         """Loops, links past the end, links into nothing."""
