@@ -19,6 +19,9 @@ static const uint64_t first_starts[] = {
 	0, 34 * 512, 63 * 512, 128 * 512, 2048 * 512,
 };
 
+/* Of 255 heads and 63 sectors, as all tools of the time had them. */
+#define CYLINDER_BYTES (UINT64_C(16065) * VR_SECTOR)
+
 /*
  * Behind a volume's end another one may begin: at once, behind an EBR of 63
  * sectors or one MiB, behind a GRUB partition, behind Windows' reserved 16, 32 or
@@ -137,6 +140,21 @@ try_start(struct finder *f, uint64_t start, uint64_t *ret_length)
 	return r == 0 ? take_bids(f) : r;
 }
 
+/* Old systems ended partitions with a cylinder, logical ones begin in a track. */
+static int
+try_cylinder(struct finder *f, uint64_t end, uint64_t *ret_start,
+	     uint64_t *ret_length)
+{
+	int r;
+
+	*ret_start = vr_div_up(end, CYLINDER_BYTES) * CYLINDER_BYTES;
+	r = try_start(f, *ret_start, ret_length);
+	if (r < 0 || *ret_length > 0)
+		return r;
+	*ret_start += UINT64_C(63) * VR_SECTOR;
+	return try_start(f, *ret_start, ret_length);
+}
+
 static int
 try_behind(struct finder *f, uint64_t end, uint64_t *ret_start,
 	   uint64_t *ret_length)
@@ -155,6 +173,8 @@ try_behind(struct finder *f, uint64_t end, uint64_t *ret_start,
 			r = try_start(f, *ret_start, ret_length);
 		}
 	}
+	if (r == 0 && *ret_length == 0)
+		r = try_cylinder(f, end, ret_start, ret_length);
 	return r;
 }
 
