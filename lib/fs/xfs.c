@@ -3,8 +3,8 @@
  * XFS, versions 4 and 5. Inodes come from the groups' trees or from a search for
  * them; names from directories, and from blocks of directories whose inode died.
  *
- * The volume is taken as it stands: changes that are only in the log of a system
- * that did not shut down are not seen, unless the log was replayed before.
+ * The volume is taken as it stands. What the log of a system that was switched off
+ * still has changes of is doubted: the disk shows it as it was before them.
  */
 #include <inttypes.h>
 #include <string.h>
@@ -17,6 +17,7 @@
 #include "fs/xfs_attr.h"
 #include "fs/xfs_dir.h"
 #include "fs/xfs_inodes.h"
+#include "fs/xfs_journal.h"
 #include "guest/xfs_log.h"
 
 #define LINK_MOST  1024
@@ -29,6 +30,7 @@ struct xfs {
 	struct vr_fs fs;
 	struct vr_xfs super;
 	struct vr_xfs_inodes inodes;
+	struct vr_xfs_journal journal;
 	/* Files of the file system's own: bitmaps, quotas. */
 	uint64_t hidden[5];
 };
@@ -84,6 +86,7 @@ xfs_close(struct vr_fs *fs)
 	struct xfs *x = (struct xfs *)fs;
 
 	vr_xfs_inodes_free(&x->inodes);
+	vr_xfs_journal_free(&x->journal);
 	vr_source_free(x->fs.volume);
 	free(x);
 }
@@ -103,6 +106,8 @@ xfs_open(struct vr_source *volume, struct vr_fs **ret)
 		r = vr_fail(VR_E_FORMAT,
 			    "XFS: the superblock and all its copies are lost; "
 			    "without one nothing tells where files lie");
+	if (r == 0)
+		r = vr_xfs_journal_read(volume, &x->super, &x->journal);
 	if (r == 0)
 		r = vr_xfs_inodes_find(volume, &x->super, &x->inodes);
 	if (r < 0) {
@@ -148,7 +153,7 @@ kind_of(uint32_t mode)
 	}
 }
 
-/* What version 4 does not check is doubted where the map is unsure, too. */
+/* Changed since, or, of version 4, not checked where the map is unsure. */
 static int
 is_suspect(const struct xfs *x, uint64_t number, bool *ret)
 {
@@ -156,8 +161,8 @@ is_suspect(const struct xfs *x, uint64_t number, bool *ret)
 	uint64_t off;
 	int r = 0;
 
-	*ret = false;
-	if (x->super.v5 || !vr_xfs_inode_off(&x->super, number, &off) ||
+	*ret = vr_xfs_journal_has(&x->journal, number);
+	if (*ret || x->super.v5 || !vr_xfs_inode_off(&x->super, number, &off) ||
 	    off >= x->fs.volume->size)
 		return 0;
 	r = vr_source_next(x->fs.volume, off, &extent);

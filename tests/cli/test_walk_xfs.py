@@ -2,9 +2,11 @@
 """The walker of XFS on file systems that the kernel filled: directories of all
 formats, files of all formats, deleted things, and damage at random."""
 
+import fcntl
 import os
 import random
 import shutil
+import struct
 import subprocess
 
 import hurt
@@ -160,6 +162,63 @@ class Walk(support.Scratch):
                              e["path"])
             checked += 1
         self.assertGreater(checked, 3)
+
+    def churn(self, top, rng):
+        """Files replaced, removed, renamed and made; half of them synced."""
+        for i in range(150):
+            path = os.path.join(top, "d%d" % rng.randrange(20),
+                                "f%d" % rng.randrange(20))
+            kind = rng.randrange(4)
+            if kind == 0 and os.path.exists(path):
+                os.unlink(path)
+            elif kind == 1 and os.path.exists(path):
+                os.rename(path, os.path.join(
+                    top, "d%d" % rng.randrange(20), "r%d" % i))
+            else:
+                with open(path if kind == 2 else path + "-%d" % i,
+                          "wb") as f:
+                    f.write(rng.randbytes(rng.randrange(1, 40000)))
+        for folder, _, names in os.walk(top):
+            for name in names:
+                if rng.random() < .5:
+                    fd = os.open(os.path.join(folder, name), os.O_RDONLY)
+                    os.fsync(fd)
+                    os.close(fd)
+
+    def test_switched_off(self):
+        """A log with changes: what they concern is not called intact, unless it
+        is as the kernel has it once the log was replayed."""
+        for seed in range(1, 4):
+            rng = random.Random(seed)
+            self.image = self.sparse("volume", 320 * MIB)
+            loops.call("mkfs.xfs", "-q", "-f", self.image)
+            with loops.mounted(self.image, self.aside("mnt"), "loop") as top:
+                for i in range(400):
+                    folder = os.path.join(top, "d%d" % (i % 20))
+                    os.makedirs(folder, exist_ok=True)
+                    with open(os.path.join(folder, "f%d" % (i // 20)),
+                              "wb") as f:
+                        f.write(rng.randbytes(rng.randrange(1, 30000)))
+                loops.call("fsfreeze", "-f", top)
+                loops.call("fsfreeze", "-u", top)
+                self.churn(top, rng)
+                self.switch_off(top)
+            loops.call("cp", "--sparse=always", self.image, self.aside("on"))
+            with loops.mounted(self.aside("on"), self.aside("mnt"),
+                               "loop") as top:
+                judge = hurt.Judge(self, hurt.truth(top))
+            judge.hurt(hurt.walk("xfs", self.image), "seed %d" % seed)
+            print("switched off, seed %d: %s" % (seed, dict(judge.fates)))
+            self.assertGreater(judge.fates["unverified"], 0)
+
+    @staticmethod
+    def switch_off(top):
+        """XFS_IOC_GOINGDOWN: the log is written, and nothing after it."""
+        fd = os.open(top, os.O_RDONLY)
+        try:
+            fcntl.ioctl(fd, 0x8004587d, struct.pack("I", 1))
+        finally:
+            os.close(fd)
 
     @staticmethod
     def joined(ranges):
