@@ -1,0 +1,218 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: LGPL-2.1-or-later
+"""ls, copy and stat on a real guest: what is whole comes out, and nothing else
+is written anywhere."""
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import unittest
+
+import support
+from support import DONE, FAILED, LOSSES, MIB, USAGE, attack
+
+try:
+    import jsonschema
+except ImportError:
+    jsonschema = None
+
+SIZE = 400 * MIB
+
+
+def run(*argv):
+    return subprocess.run(argv, check=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+
+
+def sha256(path):
+    with open(path, "rb") as inp:
+        return hashlib.sha256(inp.read()).hexdigest()
+
+
+def why_not():
+    if os.geteuid() != 0:
+        return "needs root to mount the guest"
+    if shutil.which("mkfs.xfs") is None:
+        return "no mkfs.xfs (xfsprogs)"
+    return None
+
+
+@unittest.skipIf(why_not(), why_not())
+class Files(support.Scratch):
+    """One XFS over a disk, with odd names; stripe 0 spares nothing it needs."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        cls.store = support.tempfile.mkdtemp(prefix="vr-files-")
+        cls.addClassCleanup(shutil.rmtree, cls.store)
+        cls.flat = os.path.join(cls.store, "vm", "d-flat.vmdk")
+        os.mkdir(os.path.join(cls.store, "vm"))
+        cls.make_guest()
+        cls.truth = attack.hit(cls.flat, args="39 1 %d\n" % SIZE).truth
+
+    @classmethod
+    def make_guest(cls):
+        with open(cls.flat, "wb") as out:
+            out.truncate(SIZE)
+        volume = os.path.join(cls.store, "volume")
+        with open(volume, "wb") as out:
+            out.truncate(SIZE - 2 * MIB)
+        run("mkfs.xfs", "-q", volume)
+        mount = os.path.join(cls.store, "mnt")
+        os.mkdir(mount)
+        try:
+            run("mount", "-o", "loop", volume, mount)
+        except subprocess.CalledProcessError as e:
+            raise unittest.SkipTest(e.stdout.decode())
+        try:
+            cls.fill(mount)
+        finally:
+            run("umount", mount)
+        with open(volume, "rb") as inp, open(cls.flat, "r+b") as out:
+            out.seek(MIB)
+            shutil.copyfileobj(inp, out, MIB)
+        os.unlink(volume)
+
+    @classmethod
+    def fill(cls, top):
+        dice = random.Random(5)
+        cls.want = {}
+        os.makedirs(os.path.join(top, "docs", "deep", "er"))
+        os.symlink("../../etc/passwd", os.path.join(top, "docs", "link"))
+        os.mkfifo(os.path.join(top, "docs", "pipe"))
+        for i in range(300):
+            name = dice.choice(["docs/f%d.txt", "docs/deep/b%d.bin",
+                                "docs/deep/er/\u00e9 %d"]) % i
+            cls.put(top, name, dice.randbytes(dice.randrange(1, 9000)))
+        for name in ("docs/new\nline", "docs/back\\slash", "docs/-rf",
+                     "docs/" + "n" * 255, "docs/ .. "):
+            cls.put(top, name, dice.randbytes(500))
+        # Long enough to be hit by a stripe, wherever it lies.
+        cls.put(top, "docs/big", dice.randbytes(90 * MIB))
+        os.setxattr(os.path.join(top, "docs/-rf"), "user.note", b"kept")
+        os.chmod(os.path.join(top, "docs/-rf"), 0o640)
+        os.utime(os.path.join(top, "docs/-rf"), ns=(10**18, 10**18 + 5))
+
+    @classmethod
+    def put(cls, top, name, data):
+        with open(os.path.join(top, name), "wb") as out:
+            out.write(data)
+        cls.want[name] = hashlib.sha256(data).hexdigest()
+
+    def vmdk(self, *argv, status=DONE):
+        result = support.run(*argv)
+        self.assertEqual(result.status, status, result)
+        return result
+
+    def listed(self):
+        return self.vmdk("ls", "--json", self.flat).json_lines()
+
+    def check_tree(self, out):
+        """Every file that was copied is bit-exact; returns their names."""
+        top, got = os.path.join(out, "disk1-v1"), set()
+        for folder, _, files in os.walk(top):
+            for name in files:
+                path = os.path.join(folder, name)
+                if os.path.islink(path):
+                    self.assertEqual(os.readlink(path), "../../etc/passwd")
+                    continue
+                name = os.path.relpath(path, top)
+                self.assertEqual(sha256(path), self.want[name], name)
+                got.add(name)
+        return got
+
+    def test_ls(self):
+        docs = self.listed()
+        if jsonschema:
+            folder = os.path.dirname(os.path.dirname(support.HERE))
+            with open(os.path.join(folder, "schema",
+                                   "vmdk-rescue-file-1.json")) as inp:
+                check = jsonschema.Draft202012Validator(json.load(inp))
+            for doc in docs:
+                check.validate(doc)
+        found = {d["path"]: d for d in docs if d["type"] == "file"}
+        self.assertEqual(found["docs/big"]["verdict"], "partial")
+        self.assertGreater(len([d for d in found.values()
+                                if d["verdict"] == "intact"]), 250)
+        lost = found["docs/big"]["lost"]
+        self.assertEqual(sum(r["length"] for r in lost),
+                         found["docs/big"]["lost_bytes"])
+        for doc in self.vmdk("stat", "--json", self.flat,
+                             "docs/big").json_lines():
+            self.assertEqual(doc, found["docs/big"])
+        self.assertIn(b"lost", self.vmdk("stat", self.flat,
+                                         "/disk1-v1/docs/big").out)
+        self.vmdk("stat", self.flat, "docs/none", status=FAILED)
+        self.vmdk("ls", self.flat, "none", status=FAILED)
+        only = self.vmdk("ls", "--json", "--only", "*.txt",
+                         self.flat).json_lines()
+        self.assertTrue(all(d["path"].endswith(".txt") for d in only
+                            if d["type"] == "file"))
+
+    def test_copy(self):
+        out = self.aside("out")
+        text = self.vmdk("copy", "-o", out, self.flat).out
+        got = self.check_tree(out)
+        self.assertGreater(len(got), 250)
+        self.assertNotIn("docs/big", got)
+        self.assertRegex(text, rb"^%d files whole" % len(got))
+        kept = os.path.join(out, "disk1-v1/docs/-rf")
+        self.assertEqual(os.getxattr(kept, "user.note"), b"kept")
+        st = os.stat(kept)
+        self.assertEqual((st.st_mode, st.st_mtime_ns), (0o100640,
+                                                        10**18 + 5))
+        done = subprocess.run(["sha256sum", "--quiet", "-c", "SHA256SUMS"],
+                              cwd=out, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
+        self.assertEqual(done.returncode, 0, done.stdout)
+        # Again: nothing new, and what somebody removed comes back.
+        os.unlink(kept)
+        before = {n: os.stat(os.path.join(out, "disk1-v1", n)).st_ino
+                  for n in got - {"docs/-rf"}}
+        self.vmdk("copy", "-q", "-o", out, self.flat)
+        self.assertEqual(self.check_tree(out), got)
+        for name, inode in before.items():
+            self.assertEqual(os.stat(os.path.join(out, "disk1-v1",
+                                                  name)).st_ino, inode)
+        self.assertEqual(sorted(os.listdir(self.top)), ["out", "vm"])
+
+    def test_partial(self):
+        out = self.aside("out")
+        self.vmdk("copy", "-q", "--partial", "-o", out, self.flat, "docs/big")
+        path = os.path.join(out, "disk1-v1", "docs", "big")
+        with open(path + ".lost") as inp:
+            lost = [tuple(map(int, line.split())) for line in inp]
+        with open(path, "rb") as inp:
+            data = inp.read()
+        whole = random.Random(5)
+        self.assertEqual(len(data), 90 * MIB)
+        for off, n in lost:
+            self.assertEqual(data[off:off + n], bytes(n))
+        doc, = self.vmdk("stat", "--json", self.flat, "docs/big").json_lines()
+        self.assertEqual(lost, [(r["offset"], r["length"])
+                                for r in doc["lost"]])
+        del whole
+
+    def test_links_in_the_way(self):
+        """A link that somebody laid in the target leads nowhere."""
+        out, outside = self.aside("out"), self.aside("outside")
+        os.makedirs(os.path.join(out, "disk1-v1"))
+        os.mkdir(outside)
+        os.symlink(outside, os.path.join(out, "disk1-v1", "docs"))
+        self.vmdk("copy", "-o", out, self.flat, status=LOSSES)
+        self.assertEqual(os.listdir(outside), [])
+
+    def test_usage(self):
+        self.vmdk("copy", self.flat, status=USAGE)
+        self.vmdk("stat", self.flat, status=USAGE)
+        self.vmdk("ls", "--newer", "yesterday", self.flat, status=USAGE)
+        self.vmdk("copy", "-o", os.path.join(os.path.dirname(self.flat), "x"),
+                  self.flat, status=USAGE)
+
+
+if __name__ == "__main__":
+    support.main()
