@@ -44,6 +44,7 @@ struct place {
 	struct vr_source *source;
 	const struct vr_bid *bid; /* NULL: a vacancy */
 	const struct vr_partition *entry;
+	bool has_volumes;
 	bool headless; /* its head is lost, or not what it should be: */
 	bool lost;
 	bool taken;
@@ -264,7 +265,8 @@ add_vacancies(struct assembler *a)
 				  .length = v->length,
 				  .layout = &v->layout,
 				  .source = v->source,
-				  .entry = v->entry};
+				  .entry = v->entry,
+				  .has_volumes = v->has_volumes};
 
 		r = look_at_head(v->source, &p);
 		if (r == 0 && p.headless)
@@ -912,16 +914,6 @@ guess_volumes(struct assembler *a, const struct place *p)
 	return r == 0 && count ? tell_guess(a, p, count) : r;
 }
 
-static bool
-has_found_volumes(const struct assembler *a, const struct place *p)
-{
-	for (size_t i = 0; i < a->job->vacancy_count; i++)
-		if (a->job->vacancies[i].node == VR_NO_NODE &&
-		    a->job->vacancies[i].disk == p->disk)
-			return true;
-	return false;
-}
-
 static int
 guess_all(struct assembler *a)
 {
@@ -931,7 +923,7 @@ guess_all(struct assembler *a)
 		const struct place *p = &a->places.items[i];
 
 		if (!p->taken && !p->bid && p->node != VR_NO_NODE &&
-		    may_hold_lvm(p->entry) && !has_found_volumes(a, p))
+		    may_hold_lvm(p->entry) && !p->has_volumes)
 			r = guess_volumes(a, p);
 	}
 	return r;

@@ -37,6 +37,7 @@ struct vr_vacancy {
 	uint32_t disk;
 	uint64_t start, length;
 	const struct vr_partition *entry; /* or NULL */
+	bool has_volumes; /* some were found on it without a table */
 	struct vr_layout layout;
 	struct vr_source *source;
 };

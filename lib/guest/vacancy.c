@@ -88,6 +88,13 @@ add_gaps(struct vr_vacancies *to, const struct vr_tree *tree, size_t disk_node)
 	return r;
 }
 
+static bool
+has_volumes(const struct vr_tree *tree, size_t node)
+{
+	return node + 1 < tree->nodes.count &&
+	       tree->nodes.items[node + 1].parent == node;
+}
+
 int
 vr_vacancies_collect(const struct vr_tree *tree, struct vr_vacancies *ret)
 {
@@ -101,11 +108,13 @@ vr_vacancies_collect(const struct vr_tree *tree, struct vr_vacancies *ret)
 		if (r < 0 || !is_empty_slot(node))
 			continue;
 		r = add(ret, tree,
-			&(struct vr_vacancy){.node = i,
-					     .disk = node->disk,
-					     .start = node->start,
-					     .length = node->length,
-					     .entry = node->entry});
+			&(struct vr_vacancy){
+				.node = i,
+				.disk = node->disk,
+				.start = node->start,
+				.length = node->length,
+				.entry = node->entry,
+				.has_volumes = has_volumes(tree, i)});
 	}
 	return r;
 }
