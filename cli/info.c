@@ -33,7 +33,7 @@ const struct command command_info = {
 	.name = "info",
 	.operands = "DISK|FOLDER...",
 	.summary = "say what happened to a disk, and on what evidence",
-	.options = "acdmpSVjqv",
+	.options = "acdmpSRVjqv",
 	.needs_path = true,
 	.run = info_run,
 };

@@ -161,7 +161,7 @@ const struct command command_map = {
 	.name = "map",
 	.operands = "DISK|FOLDER...",
 	.summary = "say which bytes are lost: a picture, or a map",
-	.options = "FLacmpSVj",
+	.options = "FLacmpSRVj",
 	.needs_path = true,
 	.run = map_run,
 };

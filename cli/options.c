@@ -44,6 +44,8 @@ static const struct option_row {
 	 "or hand"},
 	{'S', false, "snapshot", "NAME",
 	 "the disk as this snapshot left it, not its base"},
+	{'R', false, "donor", "FILE",
+	 "an older copy that fills lost stripes where it fits"},
 	{'V', false, "verify", "HOW",
 	 "sample (default) or full: look at every "
 	 "byte of the disk"},
@@ -306,6 +308,9 @@ take(struct options *o, int letter, const char *argument)
 	case 'S':
 		o->snapshot = argument;
 		return *argument != '\0';
+	case 'R':
+		o->donor = argument;
+		return *argument != '\0';
 	case 'V':
 		o->verify_full = strcmp(argument, "full") == 0;
 		return o->verify_full || strcmp(argument, "sample") == 0;
@@ -389,10 +394,10 @@ check(const struct command *command, const struct options *o)
 				   "other",
 				   NULL);
 	if (o->path_count > 1 &&
-	    (o->args || o->capacity || o->map || o->snapshot))
+	    (o->args || o->capacity || o->map || o->snapshot || o->donor))
 		return usage_error(command,
-				   "--args, --capacity, --map and --snapshot "
-				   "speak of one disk: name only one",
+				   "--args, --capacity, --map, --snapshot and "
+				   "--donor speak of one disk: name only one",
 				   NULL);
 	return true;
 }

@@ -19,7 +19,7 @@ enum map_format { FORMAT_AUTO, FORMAT_DDRESCUE, FORMAT_PICTURE, FORMAT_JSON };
 
 struct options {
 	bool json, quiet, verbose, force, esxi;
-	const char *out, *args, *adapter, *map, *profile, *snapshot;
+	const char *out, *args, *adapter, *map, *profile, *snapshot, *donor;
 	int layer; /* an enum vr_layer, or -1: what all of them say */
 	uint64_t capacity;
 	enum map_format format;

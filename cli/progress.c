@@ -71,6 +71,7 @@ progress_options(const struct options *options)
 		.map = options->map,
 		.profile = options->profile,
 		.snapshot = options->snapshot,
+		.donor = options->donor,
 		.verify = options->verify_full ? VR_VERIFY_FULL
 					       : VR_VERIFY_SAMPLE,
 		.progress = options->quiet || options->json ? NULL

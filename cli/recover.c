@@ -149,7 +149,7 @@ const struct command command_recover = {
 	.name = "recover",
 	.operands = "DISK|FOLDER...",
 	.summary = "repair, make a descriptor that opens, and a map",
-	.options = "ofensacdmpSVjqv",
+	.options = "ofensacdmpSRVjqv",
 	.needs_path = true,
 	.run = recover_run,
 };

@@ -201,7 +201,7 @@ const struct command command_volumes = {
 	.name = "volumes",
 	.operands = "DISK|FOLDER...",
 	.summary = "partitions, file systems, and how to mount them",
-	.options = "sacmpSVjqv",
+	.options = "sacmpSRVjqv",
 	.needs_path = true,
 	.run = volumes_run,
 };

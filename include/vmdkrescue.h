@@ -259,6 +259,11 @@ struct vr_options {
 	 * taken. NULL: the base disks, or what path names.
 	 */
 	const char *snapshot;
+	/*
+	 * An older copy of the disk: raw, flat or any VMDK. Fills lost bytes where
+	 * it can be shown to fit; they are VR_RECOVERED then, never VR_INTACT.
+	 */
+	const char *donor;
 };
 
 /* What happened to a disk, apart from what to do about it. */

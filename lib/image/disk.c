@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "image/disk.h"
+#include "image/donor.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -336,6 +337,7 @@ static int
 open_parent(struct builder *b)
 {
 	const struct vr_candidate *c = b->candidate, *parent;
+	struct vr_options below = *b->options;
 	vr_cleanup(vr_free_p) char *shown = c->parent ? vr_printable(c->parent)
 						      : NULL;
 	int r;
@@ -348,7 +350,9 @@ open_parent(struct builder *b)
 			       "the snapshot '%s' lies on top of '%s', which "
 			       "is not here or cannot be read",
 			       b->disk->shown, shown ? shown : "?");
-	r = vr_disk_open(b->folder, parent, b->options, NULL, &b->disk->parent);
+	/* The donor is of the disk that is asked for, not of what lies below. */
+	below.donor = NULL;
+	r = vr_disk_open(b->folder, parent, &below, NULL, &b->disk->parent);
 	if (r < 0)
 		return r;
 	r = take_findings(&b->disk->findings, &b->disk->parent->findings);
@@ -592,6 +596,8 @@ build(struct builder *b, const struct vr_map *hand)
 		r = vr_identity_find(b->folder, b->candidate, b->options, disk);
 	if (r == 0 && disk->parent)
 		r = inherit_identity(disk);
+	if (r == 0)
+		r = vr_donor_apply(disk, b->options);
 	return r == 0 ? vr_disk_describe(disk) : r;
 }
 
@@ -629,6 +635,7 @@ vr_disk_free(struct vr_disk *disk)
 	if (!disk)
 		return;
 	vr_source_free(disk->source);
+	vr_donor_free(disk->donor);
 	for (size_t i = 0; i < disk->files.count; i++)
 		vr_hostfile_free(disk->files.items[i]);
 	free(disk->files.items);

@@ -44,6 +44,7 @@ struct vr_disk {
 		size_t count, room;
 	} parts;
 	uint64_t capacity;
+	struct vr_donor *donor; /* of --donor; NULL: none */
 	struct vr_disk *parent; /* below a snapshot; its files are this one's */
 	struct vr_map *map;
 	struct vr_source *source;

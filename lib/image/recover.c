@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "image/guest.h"
+#include "image/donor.h"
 #include "image/place.h"
 #include "output/output.h"
 
@@ -211,7 +212,7 @@ fill_disk(const struct vr_product_job *job, const struct vr_disk *disk,
 	ret->parts = calloc(disk->parts.count + 1, sizeof(*ret->parts));
 	if (!ret->parts)
 		return vr_fail_memory();
-	if (vr_disk_has_grains(disk)) {
+	if (vr_disk_has_grains(disk) || (disk->donor && disk->donor->filled)) {
 		ret->part_count = 1;
 		return fill_written_out(job, disk, ret);
 	}

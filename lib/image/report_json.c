@@ -14,7 +14,7 @@
 #include "base/text.h"
 #include "format/geometry.h"
 #include "image/json.h"
-#include "image/vm.h"
+#include "image/donor.h"
 
 static const char *
 weight_name(enum vr_weight weight)
@@ -226,6 +226,21 @@ json_of_descriptor(const struct vr_disk *disk)
 }
 
 static struct json_object *
+json_of_donor(const struct vr_donor *donor)
+{
+	struct json_object *one = json_object_new_object();
+
+	put_path(one, "path", donor->path);
+	put_number(one, "filled_bytes", donor->filled_bytes);
+	put_number(one, "filled", donor->filled);
+	put_number(one, "differ", donor->differ);
+	put_number(one, "nothing_to_tell_by", donor->bare);
+	put_number(one, "too_little_beside", donor->narrow);
+	put_number(one, "noise", donor->noise);
+	return one;
+}
+
+static struct json_object *
 json_of_disk(const struct vr_disk *disk)
 {
 	struct json_object *one = json_object_new_object();
@@ -245,6 +260,7 @@ json_of_disk(const struct vr_disk *disk)
 		json_object_array_add(files,
 				      json_of_file(disk->files.items[i]));
 	put(one, "files", files);
+	put(one, "donor", disk->donor ? json_of_donor(disk->donor) : NULL);
 	put(one, "findings", json_of_findings(&disk->findings));
 	return one;
 }

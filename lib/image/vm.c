@@ -157,10 +157,11 @@ open_disks(struct vr_vm *vm, const struct vr_options *options)
 	r = check_snapshot(vm, options);
 	if (r < 0)
 		return r;
-	if (count > 1 && (options->args || options->capacity || options->map))
+	if (count > 1 && (options->args || options->capacity || options->map ||
+			  options->donor))
 		return vr_fail(
 			VR_E_USAGE,
-			"--args, --capacity and --map speak of one disk, "
+			"--args, --capacity, --map and --donor speak of one disk, "
 			"but this folder has %zu: name the disk's flat "
 			"file",
 			count);

@@ -12,7 +12,7 @@
 struct vr_product_part {
 	const char
 		*evidence; /* absolute path; NULL: zeros, from a file of ours */
-	/* All of a disk that lies in grains, to be written out; NULL: none. */
+	/* All of a disk that no file of the evidence shows; NULL: none. */
 	struct vr_source *source;
 	char *link;
 	uint64_t off, length;

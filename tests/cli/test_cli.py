@@ -37,6 +37,7 @@ OPTIONS = (
     ("--profile", "esxiargs", "recover info map volumes scan"),
     ("--profile", "0,1048576,2097152", "recover info map volumes scan"),
     ("--snapshot", "web01-000001", "recover info map volumes"),
+    ("--donor", "{flat}", "recover info map volumes"),
     ("--verify", "sample", "recover info map volumes scan"),
     ("--verify", "full", "recover info map volumes scan"),
     ("--layer", "profile", "map"), ("--layer", "measured", "map"),
@@ -151,7 +152,8 @@ class Options(Cli):
         for option, argument, commands in OPTIONS:
             for command in COMMANDS:
                 words = [option] if argument is None else [
-                    option, argument.format(out=self.aside("out"),
+                    option, argument.format(flat=self.flat,
+                                            out=self.aside("out"),
                                             map=self.map)]
                 if command == "recover" and option in ("-o", "--out"):
                     operands = ["--force", self.flat]
