@@ -187,7 +187,8 @@ class Whole(Grains):
         convert(raw, self.at("disk.vmdk"), "monolithicSparse")
         _, flat = self.recover(self.at("disk.vmdk"), "--esxi")
         esxi = os.path.join(os.path.dirname(flat), "esxi", "disk-flat.vmdk")
-        self.assertEqual(os.path.realpath(esxi), os.path.realpath(flat))
+        self.assertEqual(read(esxi), read(flat))
+        self.assertEqual(read(flat), read(raw))
 
     def test_sesparse_is_named(self):
         path = self.file("x-000001-sesparse.vmdk",
