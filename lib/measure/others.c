@@ -194,7 +194,8 @@ try_rules(struct vr_trial *t)
 {
 	const struct vr_hypothesis *found = &t->d->hypothesis;
 	bool proved = t->d->measure.exact >= VR_PATTERN_LEAST ||
-		      unit_shows(&t->d->measure);
+		      unit_shows(&t->d->measure) ||
+		      found->chunk == found->period;
 	struct vr_hypotheses all = {0};
 	int r = 0;
 

@@ -355,8 +355,10 @@ class Noise(Disks):
         self.safe([thick(gib * GIB, wave, "random", bound="i32", negative=n)
                    for gib in (1, 3, 25, 40, 50) for wave in (1, 2)
                    for n in ("eof", "none")])
+        # Much is suspect there, by many periods: huge disks take long to check.
         self.safe([case_of(row, "random")._replace(condition=None)
-                   for row in tables.ROWS if "thin" in row["table"]])
+                   for row in tables.ROWS if "thin" in row["table"]
+                   and row["length"] <= 64 * GIB])
 
     def test_interrupted(self):
         self.safe([thick(length, wave, "random", stop_after=k)

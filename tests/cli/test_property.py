@@ -4,6 +4,7 @@
 
     test_property.py                       the default seeds
     VR_PROPERTY_DISKS=600 test_property.py that many, from the first seed on
+    VR_PROPERTY_FIRST=301 ...              from another first seed on
     VR_PROPERTY_SEED=117 test_property.py  the one disk of that seed
     VR_PROPERTY_VERIFY=full ...            look at every byte (small disks)
 
@@ -369,7 +370,8 @@ class Property(support.Scratch):
         if one:
             return [int(one)]
         n = int(os.environ.get("VR_PROPERTY_DISKS", DEFAULT_DISKS))
-        return list(range(FIRST_SEED, FIRST_SEED + n))
+        first = int(os.environ.get("VR_PROPERTY_FIRST", FIRST_SEED))
+        return list(range(first, first + n))
 
     def batch(self, seeds):
         victims = [victim(seed, self.bank) for seed in seeds]
