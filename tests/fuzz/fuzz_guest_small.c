@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /* Any disk that may hold what has a small header and no checked copies. */
+#include "guest/luks.h"
 #include "guest/md.h"
 #include "pieces.h"
 
@@ -40,6 +41,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!disk)
 		return 0;
+	try_row(&vr_prober_luks, disk);
 	try_row(&vr_prober_md, disk);
 	vr_source_free(disk);
 	return 0;
