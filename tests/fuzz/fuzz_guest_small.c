@@ -6,6 +6,8 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
+extern const struct vr_prober vr_prober_bitlocker;
+
 #define CHECK(true_thing)                                                      \
 	do {                                                                   \
 		if (!(true_thing))                                             \
@@ -41,6 +43,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (!disk)
 		return 0;
+	try_row(&vr_prober_bitlocker, disk);
 	try_row(&vr_prober_luks, disk);
 	try_row(&vr_prober_md, disk);
 	vr_source_free(disk);
