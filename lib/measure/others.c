@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/vector.h"
+#include "measure/block.h"
 #include "measure/fine.h"
 #include "measure/scan.h"
 #include "measure/trial.h"
@@ -301,6 +302,21 @@ first_was_left(const struct vr_measure *m)
 		m->looks.items[0].verdict == VR_STRIPE_PARTLY);
 }
 
+/* Any other run would have gone on where this one stopped inside its first. */
+static bool
+stopped_in_first(struct vr_trial *t)
+{
+	const struct vr_measure *m = &t->d->measure;
+	uint64_t off = vr_round_down(m->clear_end + VR_SECTOR - 1, VR_SECTOR);
+	int looks;
+
+	if (!m->decided || m->hit_end > 1 || m->clear_end == 0 ||
+	    off + VR_SECTOR > vr_min(t->d->hypothesis.chunk, t->source->size))
+		return false;
+	looks = vr_sample_looks(t->source, off, VR_SECTOR, &t->d->bytes_read);
+	return looks >= 0 && !vr_looks_noise((enum vr_looks)looks);
+}
+
 int
 vr_others_find(struct vr_trial *t)
 {
@@ -312,6 +328,10 @@ vr_others_find(struct vr_trial *t)
 		return 0;
 	if (first_was_left(&d->measure)) {
 		t->excluded = d->measure.encrypted == 0;
+		return 0;
+	}
+	if (stopped_in_first(t)) {
+		t->excluded = true;
 		return 0;
 	}
 	t->covered = (struct vr_measure_how){0};

@@ -82,7 +82,7 @@ vr_scan_one(struct vr_source *source, const struct vr_scan_how *how,
 	uint64_t count = vr_hypothesis_count(&h, source->size);
 	struct vr_possible p = {.period = period, .end = source->size};
 	uint64_t stripe = next_stripe(how, &h, 1, count);
-	size_t noisy = 0, ends = 0;
+	size_t noisy = 0, seen = 0, ends = 0;
 	int r = 0;
 
 	while (stripe < count) {
@@ -104,7 +104,8 @@ vr_scan_one(struct vr_source *source, const struct vr_scan_how *how,
 					  bytes_read);
 			break;
 		}
-		noisy++;
+		noisy += look.verdict != VR_STRIPE_UNREADABLE;
+		seen++;
 		if (p.exact >= EXACT_LEAST && p.exact * 3 >= noisy &&
 		    ends >= ENDS_LEAST)
 			break;
@@ -112,7 +113,7 @@ vr_scan_one(struct vr_source *source, const struct vr_scan_how *how,
 			next_stripe(how, &h, stripe + step_from(stripe), count);
 	}
 	/* No stripe of its own: whatever it did, another run did as well. */
-	if (noisy == 0 && p.end == source->size)
+	if (seen == 0 && p.end == source->size)
 		p.end = 0;
 	*ret_pattern = p.exact >= EXACT_LEAST && p.exact * 3 >= noisy &&
 		       ends >= ENDS_LEAST;

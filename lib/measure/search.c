@@ -175,12 +175,21 @@ static int
 try_rule(struct vr_trial *t, const struct vr_hypotheses *all,
 	 const struct vr_hypothesis *h)
 {
+	const struct vr_measure_how how = {0};
+	const struct vr_scan_how one = {.unit = h->chunk, .covered = &how};
 	uint64_t period = h->period;
+	struct vr_possible p;
 	bool pattern;
-	int r = shows_pattern(t, h->chunk, period, &pattern);
+	int r = vr_scan_one(t->source, &one, period, &p, &pattern,
+			    &t->d->bytes_read);
 
-	if (r < 0 || !pattern)
+	if (r < 0)
 		return r;
+	/* Failing storage leaves few to be seen: then all are looked at. */
+	if (!pattern && p.exact > 0 && p.end == t->source->size)
+		return take_period(t, all, h->chunk, period, true);
+	if (!pattern)
+		return 0;
 	if (period % h->chunk == 0)
 		r = smallest_part(t, h->chunk, &period);
 	return r == 0 ? take_period(t, all, h->chunk, period, true) : r;
