@@ -280,17 +280,15 @@ descriptor_is_better(const struct finder *f)
 	return d && is_plausible(f, d) && !is_from_length(f, d);
 }
 
-/* The usual clues are what a person understands, and stronger by far. */
+/* Where the usual clues say the same, they are what a person understands. */
 static bool
 is_said_otherwise(const struct finder *f, const struct vr_clue *clue)
 {
 	const struct vr_clue *args = find_clue(f, ARGS);
 	const struct vr_clue *mib = find_clue(f, WHOLE_MIB);
 
-	if (args && args->bytes == clue->bytes)
-		return true;
-	/* Noise that the guest left before the key is no part of it. */
-	return mib && is_plausible(f, mib);
+	return (args && args->bytes == clue->bytes) ||
+	       (mib && mib->bytes == clue->bytes);
 }
 
 static bool

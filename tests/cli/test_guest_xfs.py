@@ -164,7 +164,8 @@ class Xfs(Guest):
         self.make(515, 1)
         self.hit(1)
         self.dump()
-        self.assertEqual(self.doc["steps"], [])
+        self.assertEqual([s for s in self.doc["steps"]
+                          if s["repair"] != "mbr"], [])
         good, gone = self.compare("ro,norecovery,nouuid")
         self.assertGreater(len(good), 200)
         self.assertLess(len(gone), 60)
@@ -178,7 +179,7 @@ class Xfs(Guest):
         self.assertEqual(self.volume()["structure"], "superblock copy")
         self.assertIn("xfs-root-lost", self.codes())
         self.assertTrue(self.volume()["opens"])
-        self.repaired_by_xfs_repair(100)
+        self.repaired_by_xfs_repair(50)
 
     def repaired_by_xfs_repair(self, least):
         done = subprocess.run(["xfs_repair", "-L", self.aside("out")],
