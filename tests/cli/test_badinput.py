@@ -527,7 +527,7 @@ class Hostile(Bad):
                         if command == "recover" else []
                     result = support.run(command, *argv,
                                          self.at("vm", "evil.vmdk"),
-                                         timeout=20)
+                                         timeout=90)
                     if result.status == FAILED:
                         self.check_sentence(result.err)
                     self.check_no_partials()
