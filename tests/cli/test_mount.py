@@ -608,7 +608,7 @@ class Life(Victim):
             'ln -s "$1" /mnt/mount.fuse.vmdk-rescue;'
             "mount --bind /mnt /usr/sbin;"
             'mount -t fuse.vmdk-rescue -o noatime "$2" "$3";'
-            'cmp -n 4096 "$3/disk.raw" /dev/zero; stat -c %s "$3/disk.raw";'
+            'head -c 4096 "$3/disk.raw" >/dev/null; stat -c %s "$3/disk.raw";'
             'umount "$3"')
         done = subprocess.run(
             ["unshare", "-m", "sh", "-c", script, "sh", support.binary(),

@@ -205,8 +205,11 @@ class Victim(Recover):
     def check_map(self, out, truth):
         path = os.path.join(out, "web01.map")
         blocks = support.read_ddrescue(read(path))
-        self.assertEqual(
-            support.wrong(support.doc_of_blocks(blocks), truth), [])
+        said = support.confusion(support.doc_of_blocks(blocks), truth)
+        # Doubt where a guest's own noise meets an edge, and nothing else.
+        doubt = said.pop((False, "suspect"), [0])[0]
+        self.assertLessEqual(doubt, 4 * MIB)
+        self.assertEqual(set(said) - support.RIGHT, set(), said)
         if shutil.which("ddrescuelog"):
             done = subprocess.run(["ddrescuelog", "-t", path],
                                   stdout=subprocess.PIPE,
