@@ -222,7 +222,8 @@ time_at(const struct vr_ext_inode *inode, unsigned at, unsigned extra_at)
 	    128u + vr_load_le16(inode->raw + 128) >= extra_at + 4)
 		extra = vr_load_le32(inode->raw + extra_at);
 	seconds += (int64_t)(extra & 3) << 32;
-	if (extra >> 2 >= SECOND)
+	/* ext4 counts to the year 2446, 64 bits of nanoseconds to 2262. */
+	if (extra >> 2 >= SECOND || seconds >= INT64_MAX / SECOND)
 		return VR_NO_TIME;
 	return seconds * SECOND + (extra >> 2);
 }

@@ -110,7 +110,7 @@ class FirstMib(Guest):
     """Only MiB 0 of the disk is gone."""
 
     def test_the_kernel_reads_all_files(self):
-        for shape in chosen("ext4", "ext4-2k", "ext4-63", "ext4-gdt-csum"):
+        for shape in chosen("ext4", "ext4-63"):
             with self.subTest(shape):
                 self.make(shape, budget=4 * MIB)
                 hit = attack.hit(self.disk, args="8191 1 %d\n" % GIB)

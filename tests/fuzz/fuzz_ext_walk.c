@@ -61,7 +61,7 @@ check_entry(struct vr_walk *walk, size_t index)
 	    vr_walk_link(walk, index, &target) == 0)
 		CHECK(target);
 	free(target);
-	if (info.how && info.kind != VR_FILE_FOLDER &&
+	if (info.how && info.kind == VR_FILE_REGULAR &&
 	    vr_walk_source(walk, index, 0, &source) == 0) {
 		check_source(source, &info);
 		vr_source_free(source);
