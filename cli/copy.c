@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,10 +27,14 @@ open_beside(const struct options *o, const char *name)
 {
 	char *path;
 	FILE *file;
+	int fd;
 
 	if (asprintf(&path, "%s/%s", o->out, name) < 0)
 		return NULL;
-	file = fopen(path, "w");
+	/* A link that lies there leads nowhere. */
+	fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC,
+		  0666);
+	file = fd >= 0 ? fdopen(fd, "w") : NULL;
 	if (!file)
 		render_error("'%s': %s", path, strerror(errno));
 	free(path);

@@ -162,6 +162,7 @@ vr_export_run(struct vr_export *e, const struct vr_export_format *format,
 	int r = 0;
 
 	e->fd = -1;
+	e->force = force;
 	e->shown = vr_printable(e->out);
 	e->partial = vr_format("%s.partial", e->out);
 	if (!e->shown || !e->partial)

@@ -17,6 +17,7 @@ struct vr_export {
 	struct vr_source *view; /* what to write */
 	const char *out;	/* the final name */
 	bool zeros_for_unreadable, resume;
+	bool force; /* as vr_export_run() was told */
 	unsigned threads;
 	struct vr_descriptor_plan plan; /* all but type and extents */
 	vr_progress progress;

@@ -56,6 +56,11 @@ flat_write(struct vr_export *e)
 	if (r == 0 && !vr_descriptor_name_ok(vr_base_name(e->out)))
 		r = vr_fail(VR_E_USAGE,
 			    "'%s': no descriptor can bear that name", e->shown);
+	if (r == 0 && !e->force && access(path, F_OK) == 0)
+		r = vr_fail(VR_E_EXISTS,
+			    "the descriptor beside '%s' is there already: name "
+			    "another place, or replace it with --force",
+			    e->shown);
 	return r == 0 ? vr_export_raw(e) : r;
 }
 
