@@ -4,7 +4,7 @@
  * the descriptor for other readers shows, and a descriptor with one VMFS extent
  * without an offset. In a folder of its own, because it bears the same name.
  */
-#include <inttypes.h>
+#include <strings.h>
 #include <sys/statvfs.h>
 
 #include "base/checked.h"
@@ -92,12 +92,40 @@ write_descriptor(struct vr_stage *stage, const struct vr_product_disk *disk,
 	return r == 0 ? vr_stage_text(stage, name, text) : r;
 }
 
+/* A disk "web" and a disk "web-flat": one's flat would be named as the other. */
+static bool
+is_taken(const struct vr_stage *stage, const struct vr_product_job *job,
+	 const char *flat)
+{
+	vr_cleanup(vr_free_p) char *made = vr_format(FOLDER "/%s.vmdk", flat);
+
+	if (made && vr_stage_has(stage, made))
+		return true;
+	for (size_t i = 0; i < job->disk_count; i++)
+		if (strcasecmp(job->disks[i].name, flat) == 0)
+			return true;
+	return false;
+}
+
+/* NULL without memory. */
+static char *
+flat_name(const struct vr_stage *stage, const struct vr_product_job *job,
+	  const struct vr_product_disk *disk)
+{
+	vr_cleanup(vr_free_p) char *stem = vr_format("%s-flat", disk->name);
+
+	for (unsigned i = 2; stem && is_taken(stage, job, stem); i++) {
+		free(stem);
+		stem = vr_format("%s-%u-flat", disk->name, i);
+	}
+	return stem ? vr_format("%s.vmdk", stem) : NULL;
+}
+
 static int
 write_disk(struct vr_stage *stage, const struct vr_product_disk *disk,
 	   const struct vr_product_job *job)
 {
-	vr_cleanup(vr_free_p) char *flat =
-		vr_format("%s-flat.vmdk", disk->name);
+	vr_cleanup(vr_free_p) char *flat = flat_name(stage, job, disk);
 	int r;
 
 	if (!flat)
