@@ -636,6 +636,8 @@ class Life(Victim):
             self.skipTest(str(e))
         if probe.returncode:
             self.skipTest("a user cannot run the program from here")
+        if os.stat("/dev/fuse").st_mode & 0o006 != 0o006:
+            self.skipTest("only root may use /dev/fuse here")
         there = os.path.join(home, "mnt")
         self.addCleanup(mounting.release, there)
         result = support.run("mount", self.flat, there, **how)
