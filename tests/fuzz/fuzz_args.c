@@ -5,6 +5,7 @@
 #include "base/checked.h"
 #include "measure/damage.h"
 #include "profile/args.h"
+#include "profile/pattern.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -28,6 +29,17 @@ check_accepted(const struct vr_args *args)
 		abort();
 }
 
+static void
+check_hypothesis(const struct vr_hypothesis *h, uint64_t length)
+{
+	if (h->chunk == 0 || h->period < h->chunk || h->bound_count == 0 ||
+	    vr_hypothesis_end(h) > length)
+		abort();
+	for (size_t b = 1; b < h->bound_count; b++)
+		if (h->bounds[b].end <= h->bounds[b - 1].end)
+			abort();
+}
+
 /* Every hypothesis stays inside its file, whatever the numbers say. */
 static void
 check_prediction(const struct vr_args *args, uint64_t length)
@@ -37,20 +49,32 @@ check_prediction(const struct vr_args *args, uint64_t length)
 		.allocated = length,
 		.args = args,
 	};
-	struct vr_hypotheses all = {0};
+	struct vr_hypotheses all = {0}, others = {0};
 
-	for (size_t i = 0; vr_profile_row(i); i++)
-		vr_profile_row(i)->predict(&c, &all);
-	for (size_t i = 0; i < all.count; i++) {
-		const struct vr_hypothesis *h = &all.items[i];
+	vr_profiles_predict(&c, &all);
+	for (size_t i = 0; i < all.count; i++)
+		check_hypothesis(&all.items[i], length);
+	if (all.count)
+		vr_profiles_others(&c, &all.items[0], &others);
+	for (size_t i = 0; i < others.count; i++)
+		check_hypothesis(&others.items[i], length);
+}
 
-		if (h->chunk == 0 || h->period < h->chunk ||
-		    h->bound_count == 0 || vr_hypothesis_end(h) > length)
-			abort();
-		for (size_t b = 1; b < h->bound_count; b++)
-			if (h->bounds[b].end <= h->bounds[b - 1].end)
-				abort();
-	}
+/* A pattern by hand, and the line that says it again. */
+static void
+check_pattern(const char *text, uint64_t length)
+{
+	struct vr_hypothesis h, again;
+	char *line;
+
+	if (vr_pattern_parse(text, length, &h) < 0)
+		return;
+	check_hypothesis(&h, length);
+	line = vr_pattern_line(&h);
+	if (line && (vr_pattern_parse(line, length, &again) < 0 ||
+		     again.first != h.first || again.chunk != h.chunk))
+		abort();
+	free(line);
 }
 
 int
@@ -73,6 +97,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text[size] = '\0';
 	if (vr_args_parse_option(text, &args) == 0)
 		check_accepted(&args);
+	check_pattern(text, 4096);
+	check_pattern(text, UINT64_C(62) << 40);
 	free(text);
 	return 0;
 }
