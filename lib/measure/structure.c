@@ -117,10 +117,20 @@ xfs_inode_holds(const uint8_t *bytes, size_t n)
 	       bytes[4] == 3 && xfs_sum_holds(bytes, 512, 100);
 }
 
+/* The first bytes of all kinds: noise has seldom one of them. */
+static bool
+may_be_xfs(uint8_t first)
+{
+	return first == 'X' || first == 'A' || first == 'I' || first == 'F' ||
+	       first == 'R' || first == 'B';
+}
+
 static bool
 xfs_holds(const uint8_t *bytes, size_t n, uint64_t off)
 {
 	(void)off;
+	if (!may_be_xfs(bytes[0]))
+		return false;
 	if (xfs_inode_holds(bytes, n))
 		return true;
 	for (size_t i = 0; i < sizeof(xfs_kinds) / sizeof(*xfs_kinds); i++) {

@@ -280,6 +280,27 @@ test_codes_are_found_in_either_bit_order(void **state)
 	}
 }
 
+/* Some lines of a large block stand for all, wherever the order lies. */
+static void
+test_glances_skip(void **state)
+{
+	struct dice dice = {11};
+	uint8_t *bytes = malloc(MOST);
+
+	(void)state;
+	assert_non_null(bytes);
+	for (size_t i = 0; i < MOST; i++)
+		bytes[i] = (uint8_t)(roll(&dice) >> 8);
+	assert_int_equal(vr_block_glance(bytes, MOST), VR_LOOKS_RANDOM);
+	/* Unequal values, of which no two neighbours are equal for that. */
+	for (size_t i = 0; i < MOST; i += 3)
+		bytes[i] &= 0x3f;
+	assert_false(vr_looks_noise(vr_block_glance(bytes, MOST)));
+	memset(bytes + MOST - 4096, 0, 4096);
+	assert_false(vr_looks_noise(vr_block_glance(bytes, MOST)));
+	free(bytes);
+}
+
 /* Compressed behind the part that is bet on: then only the values tell. */
 static void
 test_bets_end(void **state)
@@ -439,6 +460,7 @@ main(void)
 		block_test(test_structured),
 		block_test(test_uneven_values),
 		block_test(test_counting_is_no_noise),
+		block_test(test_glances_skip),
 		block_test(test_codes_are_found_in_either_bit_order),
 		block_test(test_bets_end),
 		block_test(test_counters_agree_at_all_lengths),
