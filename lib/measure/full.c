@@ -3,6 +3,11 @@
  * Workers take units of the file one by one and note what they see in a byte of
  * flags for each stripe. Flags are only ever set, so the order of the workers
  * does not matter; what the flags mean is decided afterwards, in one thread.
+ *
+ * Noise takes ten times as long to judge as a glance at it, and goes on for a
+ * while where it begins. So behind a piece that is noise by every test some are
+ * glanced at, and the last one before an edge is judged again. What a piece gets
+ * depends on its place in its unit, never on who looks.
  */
 #include "measure/full.h"
 
@@ -14,12 +19,19 @@
 #include "base/cancel.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/vector.h"
 #include "measure/block.h"
 #include "measure/edge.h"
 #include "measure/structure.h"
 
-#define UNIT	     (UINT64_C(2) << 20)
-#define PIECE	     (UINT64_C(64) << 10)
+#define UNIT (UINT64_C(2) << 20)
+/* Read at once: what a processor keeps near while it is judged. */
+#define STRETCH (UINT64_C(256) << 10)
+#define PIECE	(UINT64_C(64) << 10)
+/* What is lost around a bad sector. */
+#define BLOCK (UINT64_C(4) << 10)
+/* Behind a piece of noise; a MiB of it is judged at both its ends. */
+#define GLANCES	     15
 #define THREADS_MOST 32
 #define STRIPES_MOST (UINT64_C(1) << 31)
 
@@ -35,6 +47,21 @@ struct pass {
 	atomic_uint_fast64_t next_unit, gap_order, gap_noise, bytes_read;
 	atomic_int failure;
 	struct vr_full *full;
+	/* What could not be read, in any order. */
+	pthread_mutex_t lock;
+	struct {
+		struct lost {
+			uint64_t off, n;
+		} * items;
+		size_t count, room;
+	} lost;
+};
+
+/* One worker in one unit. */
+struct eye {
+	struct pass *pass;
+	uint8_t *buffer;
+	unsigned glances; /* at so many of the next pieces, if they are noise */
 };
 
 /* --- looking ---------------------------------------------------------------- */
@@ -56,12 +83,11 @@ note(struct pass *p, uint64_t off, uint64_t n, bool in_stripe, enum flag flag)
 
 /* The piece that begins at off: to the next 64 KiB, the next edge, or stop. */
 static uint64_t
-piece_end(const struct pass *p, uint64_t off, uint64_t stop, bool *in_stripe)
+piece_end(const struct pass *p, uint64_t off, uint64_t stop, bool *in_stripe,
+	  uint64_t *edge)
 {
-	uint64_t change;
-
-	*in_stripe = vr_run_contains(&p->run, off, &change);
-	return vr_min(vr_min(change, stop), off - off % PIECE + PIECE);
+	*in_stripe = vr_run_contains(&p->run, off, edge);
+	return vr_min(vr_min(*edge, stop), off - off % PIECE + PIECE);
 }
 
 /*
@@ -75,88 +101,145 @@ begins_with_noise(const struct pass *p, const uint8_t *bytes, uint64_t off)
 	       vr_looks_noise(vr_block_looks(bytes, VR_BLOCK_LEAST));
 }
 
+static bool
+is_noise(struct eye *eye, const uint8_t *piece, size_t n, uint64_t off,
+	 bool before_edge)
+{
+	bool glance = eye->glances > 0 && !before_edge;
+	enum vr_looks looks = glance ? vr_block_glance(piece, n)
+				     : vr_block_looks(piece, n);
+	bool noise = vr_looks_noise(looks) &&
+		     !vr_structure_find(piece, n, off, NULL);
+
+	if (!noise)
+		eye->glances = 0;
+	else if (glance)
+		eye->glances--;
+	else
+		eye->glances = GLANCES;
+	return noise;
+}
+
 /* Too short a piece says nothing, and then nothing is noted. */
 static void
-look_at_bytes(struct pass *p, const uint8_t *bytes, uint64_t off, uint64_t n)
+look_at_bytes(struct eye *eye, const uint8_t *bytes, uint64_t off, uint64_t n)
 {
-	uint64_t stop = off + n, start = off;
+	struct pass *p = eye->pass;
+	uint64_t stop = off + n, start = off, edge;
 	bool in_stripe;
 
 	while (off < stop) {
-		uint64_t end = piece_end(p, off, stop, &in_stripe);
+		uint64_t end = piece_end(p, off, stop, &in_stripe, &edge);
 		const uint8_t *piece = bytes + (off - start);
 		size_t length = (size_t)(end - off);
 		bool noise;
 
 		if (length >= VR_BLOCK_LEAST) {
-			noise = vr_looks_noise(vr_block_looks(piece, length)) &&
-				!vr_structure_find(piece, length, off, NULL);
+			noise = is_noise(eye, piece, length, off, end == edge);
 			note(p, off, length, in_stripe,
 			     noise ? SAW_NOISE : SAW_ORDER);
 			if (!noise && in_stripe && p->h &&
 			    begins_with_noise(p, piece, off))
 				note(p, off, length, true, SAW_NOISE);
 		}
+		if (end == edge)
+			eye->glances = 0;
 		off = end;
 	}
 }
 
 static void
-look_at_hole(struct pass *p, uint64_t off, uint64_t n)
+look_at_hole(struct eye *eye, uint64_t off, uint64_t n)
 {
-	uint64_t stop = off + n;
+	uint64_t stop = off + n, edge;
 	bool in_stripe;
 
+	eye->glances = 0;
 	while (off < stop) {
-		uint64_t end = piece_end(p, off, stop, &in_stripe);
+		uint64_t end =
+			piece_end(eye->pass, off, stop, &in_stripe, &edge);
 
-		note(p, off, end - off, in_stripe, SAW_ORDER);
+		note(eye->pass, off, end - off, in_stripe, SAW_ORDER);
 		off = end;
 	}
 }
 
-/* A failing unit is read again piece by piece: one bad sector costs one piece. */
 static void
-look_at_failing(struct pass *p, uint8_t *buffer, uint64_t off, uint64_t n)
+note_lost(struct pass *p, uint64_t off, uint64_t n)
+{
+	uint64_t edge;
+	int r;
+
+	if (vr_run_contains(&p->run, off, &edge))
+		note(p, off, n, true, SAW_FAILURE);
+	pthread_mutex_lock(&p->lock);
+	r = VR_PUSH(&p->lost, {off, n});
+	pthread_mutex_unlock(&p->lock);
+	if (r < 0)
+		atomic_store(&p->failure, VR_E_MEMORY);
+}
+
+static int
+read_and_look(struct eye *eye, uint64_t off, uint64_t n)
+{
+	int r = vr_source_read_at(eye->pass->source, eye->buffer, (size_t)n,
+				  off);
+
+	if (r == 0)
+		look_at_bytes(eye, eye->buffer, off, n);
+	return r;
+}
+
+/* Failing storage is read again in smaller pieces: one bad sector costs 4 KiB. */
+static void
+look_at_failing(struct eye *eye, uint64_t off, uint64_t n, uint64_t step)
 {
 	uint64_t stop = off + n;
-	bool in_stripe;
 
-	while (off < stop) {
-		uint64_t end = piece_end(p, off, stop, &in_stripe);
+	while (off < stop && vr_check_cancel() == 0) {
+		uint64_t end = vr_min(stop, off - off % step + step), edge;
 
-		if (vr_source_read_at(p->source, buffer, (size_t)(end - off),
-				      off) == 0)
-			look_at_bytes(p, buffer, off, end - off);
+		(void)vr_run_contains(&eye->pass->run, off, &edge);
+		end = vr_min(end, edge);
+		if (read_and_look(eye, off, end - off) == 0)
+			;
+		else if (step > BLOCK)
+			look_at_failing(eye, off, end - off, BLOCK);
 		else
-			note(p, off, end - off, in_stripe, SAW_FAILURE);
+			note_lost(eye->pass, off, end - off);
 		off = end;
 	}
 }
 
 static void
-look_at_unit(struct pass *p, uint8_t *buffer, uint64_t off)
+look_at_stretch(struct eye *eye, uint64_t off, uint64_t n)
 {
-	uint64_t stop = vr_min(off + UNIT, p->source->size);
+	if (read_and_look(eye, off, n) < 0)
+		look_at_failing(eye, off, n, PIECE);
+	atomic_fetch_add_explicit(&eye->pass->bytes_read, n,
+				  memory_order_relaxed);
+}
 
+static void
+look_at_unit(struct eye *eye, uint64_t off)
+{
+	struct vr_source *source = eye->pass->source;
+	uint64_t stop = vr_min(off + UNIT, source->size);
+
+	eye->glances = 0;
 	while (off < stop) {
 		struct vr_extent extent;
 		uint64_t n = stop - off;
 
-		if (vr_source_next(p->source, off, &extent) == 0)
+		if (vr_source_next(source, off, &extent) == 0)
 			n = vr_min(n, extent.length);
 		else
 			extent.flags = 0;
 		if (extent.flags & VR_EXTENT_HOLE) {
-			look_at_hole(p, off, n);
+			look_at_hole(eye, off, n);
 		} else {
-			if (vr_source_read_at(p->source, buffer, (size_t)n,
-					      off) == 0)
-				look_at_bytes(p, buffer, off, n);
-			else
-				look_at_failing(p, buffer, off, n);
-			atomic_fetch_add_explicit(&p->bytes_read, n,
-						  memory_order_relaxed);
+			n = vr_min(n, off - off % STRETCH + STRETCH - off);
+			look_at_stretch(eye, off, n);
 		}
 		off += n;
 	}
@@ -166,8 +249,10 @@ look_at_unit(struct pass *p, uint8_t *buffer, uint64_t off)
 
 /* Holes are stepped over as a whole: a thin disk costs what it holds. */
 static void
-work(struct pass *p, uint8_t *buffer, bool is_caller)
+work(struct eye *eye, bool is_caller)
 {
+	struct pass *p = eye->pass;
+
 	while (atomic_load(&p->failure) == 0) {
 		uint64_t unit = atomic_fetch_add(&p->next_unit, 1);
 
@@ -179,20 +264,20 @@ work(struct pass *p, uint8_t *buffer, bool is_caller)
 			atomic_store(&p->failure, VR_E_CANCELLED);
 		if (vr_check_cancel() < 0)
 			atomic_store(&p->failure, VR_E_CANCELLED);
-		look_at_unit(p, buffer, unit * UNIT);
+		look_at_unit(eye, unit * UNIT);
 	}
 }
 
 static void
 work_with_buffer(struct pass *p, bool is_caller)
 {
-	uint8_t *buffer = malloc(UNIT);
+	struct eye eye = {.pass = p, .buffer = malloc(STRETCH)};
 
-	if (buffer)
-		work(p, buffer, is_caller);
+	if (eye.buffer)
+		work(&eye, is_caller);
 	else
 		atomic_store(&p->failure, VR_E_MEMORY);
-	free(buffer);
+	free(eye.buffer);
 }
 
 static void *
@@ -289,22 +374,22 @@ lay_stripe(struct pass *p, uint64_t index, unsigned flags)
 	uint64_t start = p->run.first + index * p->run.stride;
 	uint64_t end = vr_min(start + p->run.length, p->source->size);
 
-	if (flags & SAW_FAILURE) {
+	if (flags & SAW_FAILURE)
 		p->full->unreadable++;
-		return lay(p, VR_UNREADABLE, start, end);
-	}
-	if (flags == SAW_ORDER) {
+	else if (flags == SAW_ORDER)
 		p->full->clear++;
-		return lay(p, VR_INTACT, start, end);
-	}
-	if (!p->h)
-		return 0;
-	if (flags == (SAW_ORDER | SAW_NOISE)) {
+	else if (p->h && flags == (SAW_ORDER | SAW_NOISE))
 		p->full->mixed++;
-		return lay_mixed(p, start, end);
-	}
-	p->full->encrypted++;
-	return flags == SAW_NOISE ? lay(p, VR_ENCRYPTED, start, end) : 0;
+	else if (p->h)
+		p->full->encrypted++;
+
+	flags &= SAW_ORDER | SAW_NOISE;
+	if (flags == SAW_ORDER)
+		return lay(p, VR_INTACT, start, end);
+	if (!p->h || flags == 0)
+		return 0;
+	return flags == SAW_NOISE ? lay(p, VR_ENCRYPTED, start, end)
+				  : lay_mixed(p, start, end);
 }
 
 static int
@@ -316,6 +401,34 @@ lay_all(struct pass *p)
 		r = lay_stripe(p, i,
 			       atomic_load_explicit(&p->flags[i],
 						    memory_order_relaxed));
+	return r;
+}
+
+static int
+by_offset(const void *a, const void *b)
+{
+	const struct lost *x = a, *y = b;
+
+	return (x->off > y->off) - (x->off < y->off);
+}
+
+/* Above all else, and in one piece where neighbours are lost. */
+static int
+lay_lost(struct pass *p)
+{
+	const struct lost *lost = p->lost.items;
+	size_t count = p->lost.count, i = 0;
+	int r = 0;
+
+	if (count)
+		qsort(p->lost.items, count, sizeof(*lost), by_offset);
+	while (r == 0 && i < count) {
+		uint64_t off = lost[i].off, end = off;
+
+		for (; i < count && lost[i].off == end; i++)
+			end += lost[i].n;
+		r = lay(p, VR_UNREADABLE, off, end);
+	}
 	return r;
 }
 
@@ -357,9 +470,14 @@ vr_measure_full(struct vr_source *source, const struct vr_hypothesis *h,
 	p.flags = calloc(p.run.count, sizeof(*p.flags));
 	if (!p.flags)
 		return vr_fail_memory();
+	pthread_mutex_init(&p.lock, NULL);
 	r = run_workers(&p);
 	if (r == 0)
 		r = lay_all(&p);
+	if (r == 0)
+		r = lay_lost(&p);
+	pthread_mutex_destroy(&p.lock);
+	free(p.lost.items);
 	free(p.flags);
 	full.bytes_read = atomic_load(&p.bytes_read);
 	full.gap_order = atomic_load(&p.gap_order);

@@ -29,7 +29,7 @@ struct vr_full {
 /*
  * Lays the measured layer for the stripes of h; without a hypothesis (NULL) for
  * cells of one MiB, where only what shows order is said to be intact. What
- * cannot be read is unreadable. Fails when cancelled, or without memory.
+ * cannot be read is unreadable, to 4 KiB. Fails when cancelled, or without memory.
  */
 int vr_measure_full(struct vr_source *source, const struct vr_hypothesis *h,
 		    const struct vr_full_how *how, struct vr_map *map,

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "base/error.h"
 #include "io/mem.h"
 #include "io/source.h"
 #include "measure/block.h"
@@ -24,6 +25,7 @@ struct computed {
 		uint64_t chunk, period, end;
 	} runs[2];
 	uint64_t noisy_from, noisy_to; /* a guest's own archive */
+	uint64_t bad[3];	       /* sectors that cannot be read, or 0 */
 	_Atomic uint64_t read_bytes;
 };
 
@@ -62,6 +64,10 @@ computed_read_at(struct vr_source *s, void *buf, size_t n, uint64_t off)
 	struct computed *c = (struct computed *)s;
 	uint8_t *p = buf;
 
+	for (size_t i = 0; i < ITEMS(c->bad); i++)
+		if (c->bad[i] && off < c->bad[i] + VR_SECTOR &&
+		    c->bad[i] < off + n)
+			return vr_fail(VR_E_IO, "a bad sector");
 	for (size_t i = 0; i < n; i++)
 		p[i] = byte_at(c, off + i);
 	c->read_bytes += n;
@@ -550,6 +556,37 @@ test_full_pass(void **state)
 	full_how = NULL;
 }
 
+/* A bad sector costs the 4 KiB around it, in a stripe, beside one and far off. */
+static void
+test_full_pass_over_bad_sectors(void **state)
+{
+	uint64_t length = UINT64_C(400) * VR_MIB;
+	const struct vr_args args = {3, 1, length, false};
+	struct vr_full_how how = {0};
+
+	(void)state;
+	full_how = &how;
+	for (how.threads = 1; how.threads <= 2; how.threads++) {
+		struct computed c = {
+			.content = TEXT,
+			.runs = {{VR_MIB, 4 * VR_MIB, length}},
+			.bad = {40 * VR_MIB + 17 * VR_SECTOR,
+				41 * VR_MIB + 100 * VR_SECTOR,
+				103 * VR_MIB - VR_SECTOR},
+		};
+		struct told told;
+
+		diagnose(&c, length, &args, true, &told);
+		assert_int_equal(told.d.full.unreadable, 1);
+		assert_int_equal(told.d.full.encrypted, 99);
+		assert_true(told.bytes[VR_UNREADABLE] == 3 * 4096);
+		assert_true(told.bytes[VR_ENCRYPTED] == 100 * VR_MIB - 4096);
+		assert_true(told.bytes[VR_INTACT] == 300 * VR_MIB - 2 * 4096);
+		forget(&told);
+	}
+	full_how = NULL;
+}
+
 /*
  * Heads that a family is known for clear the rest; of others nobody can say how
  * much was noise before, and what else there is.
@@ -604,6 +641,7 @@ main(void)
 		cmocka_unit_test(test_patterns_of_no_rule),
 		cmocka_unit_test(test_wrong_args),
 		cmocka_unit_test(test_full_pass),
+		cmocka_unit_test(test_full_pass_over_bad_sectors),
 		cmocka_unit_test(test_heads),
 	};
 
