@@ -18,6 +18,8 @@ import tempfile
 import time
 import unittest
 
+import loops
+
 KIB, MIB, GIB = 1 << 10, 1 << 20, 1 << 30
 SECTOR = 512
 PATH = os.environ.get("PATH", "/usr/bin:/bin") + ":/usr/sbin:/sbin"
@@ -140,8 +142,13 @@ def ntfs_mounted(image, options="ro"):
     return mounted("ntfs-3g", "-o", "no_detach," + options, image)
 
 
+@contextlib.contextmanager
 def exfat_mounted(image, options="ro"):
-    return mounted("mount.exfat-fuse", "-d", "-o", options, image)
+    """It takes block devices only."""
+    need("losetup")
+    with loops.device(image, write=options != "ro") as device:
+        with mounted("mount.exfat-fuse", "-d", "-o", options, device) as top:
+            yield top
 
 
 # -- contents ---------------------------------------------------------------
