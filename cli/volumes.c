@@ -57,6 +57,8 @@ show_damage(const struct vr_volume_info *v)
 static const char *
 opening_words(const struct vr_volume_info *v)
 {
+	if (v->piece)
+		return "not whole where it lies: see the finding";
 	if (v->opened)
 		return "opens";
 	return v->opens ? "opens with the repairs" : "does not open as it is";

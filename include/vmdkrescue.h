@@ -474,6 +474,7 @@ struct vr_volume_info {
 	uint64_t evidence;     /* and where in the volume that lies */
 	enum vr_score type_score;
 	const char *rival; /* another type with as good a claim */
+	bool piece;	   /* not whole where it lies: no mount, no repair */
 	bool opens;	   /* its first structure is sound, after the repairs */
 	bool opened;	   /* and was before them */
 	const char *mount_type, *mount_options;

@@ -7,6 +7,7 @@
 
 #include "base/checked.h"
 #include "guest/btrfs_super.h"
+#include "guest/copies.h"
 #include "guest/names.h"
 #include "guest/noise.h"
 
@@ -166,6 +167,50 @@ metadata(struct vr_source *volume, const struct vr_bid *bid,
 	return r;
 }
 
+static int
+judge_mirror(struct vr_source *space, const struct vr_bid *bid, uint64_t place,
+	     enum vr_copy_state *ret)
+{
+	struct vr_btrfs fs;
+	enum vr_head head;
+	bool found;
+	char uuid[VR_UUID_ROOM];
+	int r = read_at(space, bid->start + place, &fs, &found, &head);
+
+	*ret = VR_COPY_LOST;
+	if (r < 0 || head == VR_HEAD_LOST)
+		return r;
+	if (!found)
+		return head == VR_HEAD_SOUND
+			       ? vr_copies_judge(space, bid->start + place, ret)
+			       : 0;
+	vr_uuid_plain(fs.uuid, uuid);
+	*ret = fs.place == place && strcmp(uuid, bid->uuid) == 0
+		       ? VR_COPY_AGREES
+		       : VR_COPY_MISSING;
+	return 0;
+}
+
+static int
+copies(struct vr_source *space, const struct vr_bid *bid, struct vr_copies *ret)
+{
+	uint64_t room = space->size - vr_min(bid->start, space->size);
+	int r = 0;
+
+	for (unsigned i = 0; r == 0 && i < VR_BTRFS_MIRRORS; i++) {
+		uint64_t place = vr_btrfs_mirror(i);
+		enum vr_copy_state state;
+
+		if (!vr_inside(place, VR_BTRFS_SUPER_BYTES, bid->length) ||
+		    !vr_inside(place, VR_BTRFS_SUPER_BYTES, room))
+			break;
+		r = judge_mirror(space, bid, place, &state);
+		if (r == 0)
+			vr_copies_note(ret, place, state);
+	}
+	return r;
+}
+
 static const struct vr_magic magics[] = {{64, 8, "_BHRfS_M"}, {0}};
 
 const struct vr_prober vr_prober_btrfs = {
@@ -177,4 +222,5 @@ const struct vr_prober vr_prober_btrfs = {
 	.probe = probe,
 	.met = met,
 	.metadata = metadata,
+	.copies = copies,
 };

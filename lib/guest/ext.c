@@ -13,6 +13,7 @@
 #include "base/bytes.h"
 #include "base/cancel.h"
 #include "base/checked.h"
+#include "guest/copies.h"
 #include "guest/ext_super.h"
 #include "guest/names.h"
 
@@ -586,6 +587,57 @@ ext_metadata(struct vr_source *volume, const struct vr_bid *content,
 	return r;
 }
 
+/* --- copies --------------------------------------------------------------- */
+
+static int
+judge_copy(struct vr_source *space, const struct vr_ext *ext, uint64_t off,
+	   enum vr_copy_state *ret)
+{
+	enum vr_ext_state state;
+	struct vr_ext other;
+	bool scratched = false;
+	int r = vr_ext_read(space, off, &other, &state);
+
+	*ret = VR_COPY_LOST;
+	if (r < 0 || state == VR_EXT_LOST)
+		return r;
+	if (state != VR_EXT_WRONG) {
+		*ret = memcmp(other.uuid, ext->uuid, sizeof(ext->uuid)) == 0
+			       ? VR_COPY_AGREES
+			       : VR_COPY_MISSING;
+		return 0;
+	}
+	r = looks_scratched(space, off, &scratched);
+	return r == 0 && !scratched ? vr_copies_judge(space, off, ret) : r;
+}
+
+static int
+ext_copies(struct vr_source *space, const struct vr_bid *bid,
+	   struct vr_copies *ret)
+{
+	enum vr_ext_state state;
+	enum vr_copy_state copy;
+	struct vr_ext ext;
+	uint64_t group = 0, off;
+	int r = vr_ext_read(space, bid->evidence, &ext, &state);
+
+	if (r < 0 || state == VR_EXT_LOST || state == VR_EXT_WRONG)
+		return r;
+	for (unsigned n = 0; r == 0 && n < VR_COPIES_MOST; n++) {
+		uint64_t at = vr_ext_super_off(&ext, group);
+
+		if (!vr_add(bid->start, at, &off) || off >= space->size)
+			break;
+		r = judge_copy(space, &ext, off, &copy);
+		if (r == 0)
+			vr_copies_note(ret, at, copy);
+		group = vr_ext_next_copy(&ext, group);
+		if (group == UINT64_MAX)
+			break;
+	}
+	return r;
+}
+
 static const struct vr_magic magics[] = {
 	{.at = 56, .length = 2, .bytes = "\x53\xEF"},
 	{0},
@@ -600,4 +652,5 @@ const struct vr_prober vr_prober_ext = {
 	.probe = ext_probe,
 	.met = ext_met,
 	.metadata = ext_metadata,
+	.copies = ext_copies,
 };

@@ -54,7 +54,7 @@ struct finder {
 		size_t count, room;
 	} candidates;
 	struct vr_bids bids; /* of the probe under way */
-	unsigned tried;
+	unsigned tried, weighed;
 	size_t last; /* candidate that explained a hit */
 	struct vr_finds *finds;
 };
@@ -95,8 +95,10 @@ take_bid(struct finder *f, const struct vr_bid *bid)
 		return VR_PUSH(&f->candidates, {.bid = *bid, .supports = 1});
 	if (known->bid.evidence != bid->evidence)
 		known->supports++;
-	if (is_better(bid, &known->bid))
+	if (is_better(bid, &known->bid)) {
 		known->bid = *bid;
+		known->weighed = false;
+	}
 	return 0;
 }
 
@@ -212,6 +214,8 @@ compare_candidates(const void *a, const void *b)
 {
 	const struct vr_found *x = a, *y = b;
 
+	if (x->dead != y->dead)
+		return x->dead ? 1 : -1;
 	if (x->bid.score != y->bid.score)
 		return x->bid.score > y->bid.score ? -1 : 1;
 	if ((x->supports > 1) != (y->supports > 1))
@@ -247,6 +251,61 @@ overlaps(const struct finder *f, const struct vr_found *a,
 			       end == vr_min(end_of(f, a), end_of(f, b)));
 }
 
+/* More contests than disks have lives. */
+#define WEIGHED_MOST 64
+
+static bool
+is_contested(struct finder *f, const struct vr_found *c)
+{
+	for (size_t i = 0; i < f->candidates.count; i++) {
+		const struct vr_found *other = &f->candidates.items[i];
+
+		if (other != c && other->bid.score >= VR_SCORE_FIELDS &&
+		    overlaps(f, other, c))
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_outlived(struct finder *f, const struct vr_found *c)
+{
+	for (size_t i = 0; i < f->candidates.count; i++) {
+		const struct vr_found *other = &f->candidates.items[i];
+
+		if (other->bid.start == c->bid.start &&
+		    (other->weighed || other->bid.head == VR_HEAD_SOUND) &&
+		    other->bid.score >= VR_SCORE_FIELDS &&
+		    other->copies.missing < c->copies.missing)
+			return true;
+	}
+	return false;
+}
+
+/* Copies outlive their volume: some of a dead one's were written over. */
+static int
+weigh(struct finder *f)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < f->candidates.count; i++) {
+		struct vr_found *c = &f->candidates.items[i];
+
+		if (c->weighed || c->bid.score < VR_SCORE_FIELDS ||
+		    c->bid.head == VR_HEAD_SOUND || !is_contested(f, c) ||
+		    f->weighed++ >= WEIGHED_MOST)
+			continue;
+		c->weighed = true;
+		r = vr_copies_of(f->disk, &c->bid, &c->copies);
+	}
+	for (size_t i = 0; i < f->candidates.count; i++) {
+		struct vr_found *c = &f->candidates.items[i];
+
+		c->dead = vr_copies_refute(&c->copies) || is_outlived(f, c);
+	}
+	return r;
+}
+
 static bool
 is_free(struct finder *f, const struct vr_found *c)
 {
@@ -256,7 +315,8 @@ is_free(struct finder *f, const struct vr_found *c)
 		if (!overlaps(f, taken, c))
 			continue;
 		if (taken->bid.start == c->bid.start &&
-		    taken->bid.score == c->bid.score && !taken->rival)
+		    taken->bid.score == c->bid.score && !taken->rival &&
+		    !c->dead)
 			taken->rival = c->bid.type;
 		return false;
 	}
@@ -292,7 +352,7 @@ bound_finds(struct finder *f)
 static int
 choose(struct finder *f)
 {
-	int r = 0;
+	int r = weigh(f);
 
 	f->finds->count = 0;
 	if (f->candidates.count)

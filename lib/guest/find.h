@@ -2,6 +2,7 @@
 #ifndef VR_GUEST_FIND_H
 #define VR_GUEST_FIND_H
 
+#include "guest/copies.h"
 #include "guest/tree.h"
 
 /* Volumes of a disk whose table is gone, from what they say of themselves. */
@@ -10,6 +11,9 @@ struct vr_found {
 	uint64_t length;   /* what the bid tells, or as far as the next one */
 	const char *rival;
 	unsigned supports; /* bids that agree on type and start */
+	bool weighed;	   /* against others that claim its place; then: */
+	struct vr_copies copies;
+	bool dead; /* and less is left of it than of another */
 };
 
 /* Ascending by start, none overlapping another. */

@@ -757,6 +757,22 @@ add_volumes(struct assembler *a, const struct group *g)
 	return r;
 }
 
+/* Volumes that were found on such a place may go on at another one. */
+static int
+doubt_places(struct assembler *a, const struct group *g)
+{
+	struct pairs pairs = {0};
+	int r = list_pairs(a, g, &pairs);
+
+	for (size_t i = 0; r == 0 && i < pairs.count; i++) {
+		const struct place *p = &a->places.items[pairs.items[i].place];
+
+		r = VR_PUSH(&a->job->doubts, {p->disk, p->start});
+	}
+	free(pairs.items);
+	return r;
+}
+
 static int
 tell_rivals(struct assembler *a, const struct group *g)
 {
@@ -764,6 +780,8 @@ tell_rivals(struct assembler *a, const struct group *g)
 	bool rivals;
 	int r = find_pair(a, g, &pair, &rivals);
 
+	if (r == 0 && rivals)
+		r = doubt_places(a, g);
 	if (r < 0 || !rivals)
 		return r;
 	return vr_findings_add(

@@ -12,6 +12,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "guest/copies.h"
 #include "guest/names.h"
 
 #define SIGNATURE    "NTFS    "
@@ -818,6 +819,83 @@ ntfs_metadata(struct vr_source *volume, const struct vr_bid *bid,
 	return r;
 }
 
+/* --- copies --------------------------------------------------------------- */
+
+/* Many tools forget the copy in the last sector: its lack proves nothing. */
+static int
+judge_boot(struct vr_source *space, uint64_t off, enum vr_copy_state *ret)
+{
+	struct vr_ntfs_boot boot;
+	struct vr_window w;
+	int r = vr_window_read(&w, space, off, VR_NTFS_BOOT_BYTES);
+
+	if (r < 0)
+		return r;
+	*ret = vr_ntfs_boot(&w, 0, &boot) ? VR_COPY_AGREES : VR_COPY_LOST;
+	vr_window_free(&w);
+	return 0;
+}
+
+/* Any record will do, also one that says of itself that it is bad. */
+static int
+judge_records(struct vr_source *space, uint64_t off, enum vr_copy_state *ret)
+{
+	struct vr_window w;
+	bool named;
+	int r = vr_window_read(&w, space, off, VR_SECTOR);
+
+	if (r < 0)
+		return r;
+	named = vr_window_le32(&w, 0) == 0x454C4946 ||
+		vr_window_le32(&w, 0) == 0x44414142;
+	vr_window_free(&w);
+	*ret = VR_COPY_AGREES;
+	return named ? 0 : vr_copies_judge(space, off, ret);
+}
+
+static int
+note_place(struct vr_source *space, const struct vr_bid *bid, uint64_t at,
+	   bool records, struct vr_copies *ret)
+{
+	enum vr_copy_state state;
+	uint64_t off;
+	int r;
+
+	if (!vr_add(bid->start, at, &off) || off >= space->size)
+		return 0;
+	r = records ? judge_records(space, off, &state)
+		    : judge_boot(space, off, &state);
+	if (r == 0)
+		vr_copies_note(ret, at, state);
+	return r;
+}
+
+/* The MFT, its mirror, whichever comes first, and the last sector. */
+static int
+ntfs_copies(struct vr_source *space, const struct vr_bid *bid,
+	    struct vr_copies *ret)
+{
+	struct vr_ntfs_look look;
+	uint64_t mft, mirror, end;
+	int r;
+
+	if (!vr_add(bid->start, bid->length, &end))
+		return 0;
+	r = vr_ntfs_look(space, bid->start, end, 0, &look);
+	if (r < 0 || look.from == VR_NTFS_NOTHING)
+		return r;
+	mft = look.boot.mft_cluster * look.boot.cluster_bytes;
+	mirror = look.boot.mirror_cluster * look.boot.cluster_bytes;
+	r = note_place(space, bid, vr_min(mft, mirror), true, ret);
+	if (r == 0)
+		r = note_place(space, bid, vr_max(mft, mirror), true, ret);
+	if (r == 0)
+		r = note_place(space, bid,
+			       look.boot.total_sectors * look.boot.sector_bytes,
+			       false, ret);
+	return r;
+}
+
 static const struct vr_magic magics[] = {
 	{3, 8, SIGNATURE},
 	{0, 4, "FILE"},
@@ -833,4 +911,5 @@ const struct vr_prober vr_prober_ntfs = {
 	.probe = ntfs_probe,
 	.met = ntfs_met,
 	.metadata = ntfs_metadata,
+	.copies = ntfs_copies,
 };

@@ -35,5 +35,6 @@ vr_pool_job_free(struct vr_pool_job *job)
 	for (size_t i = 0; i < job->claims.count; i++)
 		free(job->claims.items[i].memo);
 	free(job->claims.items);
+	free(job->doubts.items);
 	*job = (struct vr_pool_job){0};
 }

@@ -71,6 +71,14 @@ struct vr_pool_job {
 		struct vr_claim *items;
 		size_t count, room;
 	} claims;
+	/* Stretches to the ends of disks that may be members, or not. */
+	struct {
+		struct {
+			uint32_t disk;
+			uint64_t start;
+		} * items;
+		size_t count, room;
+	} doubts;
 	struct vr_findings *findings;
 };
 

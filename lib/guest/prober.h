@@ -10,6 +10,8 @@
  * what a structure claims about itself, never more.
  */
 
+struct vr_copies; /* guest/copies.h */
+
 /* The structure at a volume's very start, which others go by. */
 enum vr_head {
 	VR_HEAD_SOUND, /* there, and as its own rules want it */
@@ -75,6 +77,8 @@ void vr_ranges_free(struct vr_ranges *ranges);
  *             copy of a superblock knows. One or two reads.
  *   metadata  ranges of the volume (offsets from its own start) that hold
  *             metadata, for counting the damage in them; NULL: not told.
+ *   copies    what stands at the places where a bid says that more of its volume
+ *             is; NULL: it names none. A few reads.
  *   magics    ends with a length of 0; NULL: never scanned for.
  *   mount     what to type behind "mount -o ro,loop,offset=N", as options; NULL:
  *             nothing mounts it.
@@ -95,6 +99,8 @@ struct vr_prober {
 	int (*met)(struct vr_source *space, uint64_t off, struct vr_bids *bids);
 	int (*metadata)(struct vr_source *volume, const struct vr_bid *bid,
 			struct vr_ranges *ret);
+	int (*copies)(struct vr_source *space, const struct vr_bid *bid,
+		      struct vr_copies *ret);
 };
 
 /* NULL behind the last. */

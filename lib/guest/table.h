@@ -24,6 +24,8 @@ struct vr_table {
 	uint64_t evidence;     /* byte of the disk where that lies */
 	unsigned sector_bytes;
 	char uuid[VR_UUID_ROOM]; /* disk GUID or signature, or empty */
+	/* The disk may as well be one volume of this type; or NULL. */
+	const char *rival;
 	/* Part of it is lost: there may be volumes that it does not name. */
 	bool partial;
 	struct {

@@ -14,7 +14,9 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "base/vector.h"
+#include "guest/contest.h"
 #include "guest/find.h"
+#include "guest/pieces.h"
 #include "guest/vacancy.h"
 #include "io/cache.h"
 
@@ -59,23 +61,19 @@ push_node(struct vr_tree *tree, struct vr_node *node)
 	return r;
 }
 
-static void
-take_content(struct vr_node *node, const struct vr_bids *bids, uint64_t start)
+static int
+take_content(struct vr_node *node, struct vr_source *space,
+	     const struct vr_bids *bids, uint64_t start)
 {
-	const struct vr_bid *best = vr_bids_best(bids, start);
+	const struct vr_bid *best;
+	int r = vr_contest_bids(space, bids, start, &best, &node->rival);
 
-	if (!best)
-		return;
+	if (r < 0 || !best)
+		return r;
 	node->content = *best;
 	node->content.start = 0;
 	node->content.evidence = best->evidence - vr_min(best->evidence, start);
-	for (size_t i = 0; i < bids->count; i++) {
-		const struct vr_bid *bid = &bids->items[i];
-
-		if (bid->start == start && bid->score == best->score &&
-		    strcmp(bid->type, best->type) != 0)
-			node->rival = bid->type;
-	}
+	return 0;
 }
 
 /* What lies at the beginning of a stretch of a disk. */
@@ -83,11 +81,12 @@ static int
 look_into(struct builder *b, struct vr_node *node)
 {
 	struct vr_bids bids = {0};
-	int r = vr_probe_all(b->tree->disks[node->disk], node->start,
-			     node->start + node->length, &bids);
+	struct vr_source *disk = b->tree->disks[node->disk];
+	int r = vr_probe_all(disk, node->start, node->start + node->length,
+			     &bids);
 
 	if (r == 0)
-		take_content(node, &bids, node->start);
+		r = take_content(node, disk, &bids, node->start);
 	vr_bids_free(&bids);
 	return r;
 }
@@ -368,6 +367,50 @@ add_without_table(struct builder *b, size_t disk_node)
 }
 
 static int
+tell_stale(struct builder *b, uint32_t disk, const struct vr_bid *whole)
+{
+	return vr_findings_add(
+		&b->tree->findings, VR_WARNING, "table-stale",
+		"Disk %" PRIu32 " is one volume (%s) from its first byte. A "
+		"backup GPT that still stands on it is older: none of its "
+		"partitions holds anything whole. It is not put back.",
+		disk + 1, whole->type);
+}
+
+static int
+tell_open(struct builder *b, uint32_t disk, const struct vr_bid *whole)
+{
+	return vr_findings_add(
+		&b->tree->findings, VR_WARNING, "table-rivals",
+		"Disk %" PRIu32 " has a backup GPT with partitions that hold "
+		"something, and copies of the structures of one volume (%s) "
+		"over the whole disk; one of both is left from former times. "
+		"The partitions are shown, and the table that is put back is a "
+		"guess.",
+		disk + 1, whole->type);
+}
+
+static int
+settle_table(struct builder *b, size_t disk_node)
+{
+	struct vr_node *node = &b->tree->nodes.items[disk_node];
+	enum vr_contest contest;
+	struct vr_bid whole;
+	int r = vr_contest_table(b->tree->disks[node->disk], node->table,
+				 &whole, &contest);
+
+	if (r < 0 || contest == VR_CONTEST_TABLE)
+		return r;
+	if (contest == VR_CONTEST_OPEN) {
+		node->table->rival = whole.type;
+		return tell_open(b, node->disk, &whole);
+	}
+	vr_table_free(node->table);
+	node->table = NULL;
+	return tell_stale(b, node->disk, &whole);
+}
+
+static int
 add_disk_tree(struct builder *b, uint32_t disk)
 {
 	const struct vr_table *table;
@@ -376,6 +419,8 @@ add_disk_tree(struct builder *b, uint32_t disk)
 
 	if (r == 0)
 		r = add_disk(b, disk, &node);
+	if (r == 0 && b->tree->nodes.items[node].table)
+		r = settle_table(b, node);
 	if (r < 0)
 		return r;
 	table = b->tree->nodes.items[node].table;
@@ -431,7 +476,7 @@ look_into_logical(struct builder *b, struct vr_node *node)
 	if (r == 0)
 		r = vr_probe_all(source, 0, source->size, &bids);
 	if (r == 0)
-		take_content(node, &bids, 0);
+		r = take_content(node, source, &bids, 0);
 	vr_bids_free(&bids);
 	return r;
 }
@@ -584,6 +629,20 @@ take_claims(struct builder *b, struct vr_pool_job *job)
 	return r;
 }
 
+/* What was found where a pool's member may have lain, nobody knows which. */
+static void
+take_doubts(struct vr_tree *tree, const struct vr_pool_job *job)
+{
+	for (size_t i = 0; i < tree->nodes.count; i++) {
+		struct vr_node *n = &tree->nodes.items[i];
+
+		for (size_t j = 0; j < job->doubts.count; j++)
+			n->piece |= n->slot == VR_SLOT_FOUND &&
+				    n->disk == job->doubts.items[j].disk &&
+				    n->start >= job->doubts.items[j].start;
+	}
+}
+
 static int
 add_pool(struct builder *b, const struct vr_pool_row *row)
 {
@@ -610,6 +669,8 @@ add_pool(struct builder *b, const struct vr_pool_row *row)
 	/* Members and vacancies go by nodes, which claims may move. */
 	if (r == 0)
 		r = take_claims(b, &job);
+	if (r == 0)
+		take_doubts(b->tree, &job);
 	for (size_t i = 0; r == 0 && i < job.volumes.count; i++)
 		r = add_logical(b, &job.volumes.items[i]);
 	vr_pool_job_free(&job);
@@ -645,7 +706,7 @@ build(struct builder *b)
 		r = add_disk_tree(b, i);
 	for (size_t i = 0; r == 0 && vr_pool_row(i); i++)
 		r = add_pool(b, vr_pool_row(i));
-	return r;
+	return r == 0 ? vr_pieces_mark(b->tree) : r;
 }
 
 int

@@ -35,6 +35,8 @@ struct vr_node {
 	struct vr_bid content;
 	/* Another bid as good as that one: its type, or NULL. */
 	const char *rival;
+	/* Not whole where it lies: nothing may be repaired in it. */
+	bool piece;
 
 	/* Of its pool, for the repair of members; or NULL. */
 	char *memo;

@@ -9,6 +9,7 @@
 
 #include "base/bytes.h"
 #include "base/checked.h"
+#include "guest/copies.h"
 #include "guest/names.h"
 #include "guest/noise.h"
 #include "guest/xfs_log.h"
@@ -466,6 +467,77 @@ metadata(struct vr_source *volume, const struct vr_bid *bid,
 	return r;
 }
 
+/* --- copies --------------------------------------------------------------- */
+
+static bool
+is_of(struct vr_window *w, const struct vr_xfs *fs, uint32_t group)
+{
+	struct vr_xfs other;
+	uint32_t named;
+
+	if (vr_xfs_super(w, 0, &other) &&
+	    memcmp(other.block_uuid, fs->block_uuid, sizeof(fs->block_uuid)) ==
+		    0)
+		return true;
+	return find_group(w, 0, fs, &named) && named == group;
+}
+
+/* What still bears one of their names was a header, whatever came over it. */
+static bool
+was_header(struct vr_window *w, const struct vr_xfs *fs)
+{
+	uint32_t first = vr_window_be32(w, 0);
+	uint32_t second = vr_window_be32(w, fs->sector_bytes);
+
+	return first == VR_XFS_MAGIC_SUPER || second == VR_XFS_MAGIC_AGF ||
+	       vr_window_be32(w, 2 * fs->sector_bytes) == VR_XFS_MAGIC_AGI;
+}
+
+static int
+judge_group(struct vr_source *space, const struct vr_xfs *fs, uint32_t group,
+	    uint64_t off, enum vr_copy_state *ret)
+{
+	struct vr_window w;
+	size_t n = 3 * (size_t)fs->sector_bytes;
+	bool lost;
+	int r = vr_window_read(&w, space, off, n);
+
+	if (r < 0)
+		return r;
+	lost = !vr_window_holds(&w, 0, n);
+	*ret = is_of(&w, fs, group) ? VR_COPY_AGREES : VR_COPY_LOST;
+	if (*ret == VR_COPY_LOST && !lost && !was_header(&w, fs))
+		r = vr_copies_judge(space, off, ret);
+	vr_window_free(&w);
+	return r;
+}
+
+static int
+copies(struct vr_source *space, const struct vr_bid *bid, struct vr_copies *ret)
+{
+	struct vr_window w;
+	struct vr_xfs fs;
+	bool known;
+	int r = vr_window_read(&w, space, bid->evidence, VR_XFS_SECTOR_MOST);
+
+	if (r < 0)
+		return r;
+	known = vr_xfs_super(&w, 0, &fs);
+	vr_window_free(&w);
+	for (uint32_t i = 0;
+	     r == 0 && known && i < fs.ag_count && i < VR_COPIES_MOST; i++) {
+		uint64_t at = vr_xfs_ag_off(&fs, i), off;
+		enum vr_copy_state state;
+
+		if (!vr_add(bid->start, at, &off) || off >= space->size)
+			break;
+		r = judge_group(space, &fs, i, off, &state);
+		if (r == 0)
+			vr_copies_note(ret, at, state);
+	}
+	return r;
+}
+
 static const struct vr_magic magics[] = {
 	{0, 4, "XFSB"},
 	{0, 4, "XAGF"},
@@ -491,4 +563,5 @@ const struct vr_prober vr_prober_xfs = {
 	.probe = probe,
 	.met = met,
 	.metadata = metadata,
+	.copies = copies,
 };

@@ -309,8 +309,11 @@ tell_content(const struct vr_guest *g, size_t index,
 	info->evidence = content->evidence;
 	info->type_score = content->score;
 	info->rival = node->rival;
+	info->piece = node->piece;
 	info->opened = content->head == VR_HEAD_SOUND;
 	info->opens = g->heads[index] == VR_HEAD_SOUND;
+	if (node->piece)
+		return;
 	info->mount_type = content->prober->mount_type;
 	info->mount_options = content->prober->mount_options;
 }

@@ -64,6 +64,7 @@ json_of_content(const struct vr_volume_info *v)
 	put_number(one, "evidence_at", v->evidence);
 	put_text(one, "score", vr_score_name(v->type_score));
 	put_text(one, "rival", v->rival);
+	put_flag(one, "piece", v->piece);
 	put_flag(one, "opened", v->opened);
 	put_flag(one, "opens", v->opens);
 	put(one, "mount", json_of_mount(v));

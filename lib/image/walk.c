@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "fs/walk.h"
 #include "image/guest.h"
+#include "io/doubt.h"
 
 int
 vr_walk_open(const struct vr_guest *guest, size_t volume, vr_progress progress,
@@ -13,15 +14,22 @@ vr_walk_open(const struct vr_guest *guest, size_t volume, vr_progress progress,
 				   ? NULL
 				   : node->content.type;
 	const struct vr_walker *walker = type ? vr_walker_for(type) : NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *source = NULL;
 	struct vr_fs *fs;
-	int r;
+	int r = 0;
 
 	if (!walker)
 		return vr_fail(VR_E_UNSUPPORTED,
 			       "%s: files in it (%s) cannot be read by this "
 			       "version",
 			       node->name, type ? type : "of unknown type");
-	r = vr_fs_open(walker, guest->sources[volume], &fs);
+	/* Where a piece ends, files go on in something else. */
+	if (node->piece)
+		r = vr_doubt_open(guest->sources[volume], &source);
+	else
+		source = vr_source_ref(guest->sources[volume]);
+	if (r == 0)
+		r = vr_fs_open(walker, source, &fs);
 	if (r == 0)
 		r = vr_walk_make(fs, progress, progress_data, ret);
 	return r < 0 ? vr_context(r, "%s", node->name) : 0;

@@ -20,6 +20,7 @@ struct boot {
 	bool uefi, uefi_lost;
 	bool grub_partition, grub_lost;
 	bool has_windows, has_linux;
+	bool has_pieces; /* as a disk that LVM has whole: it starts nothing */
 };
 
 static int
@@ -52,6 +53,7 @@ begins(const struct vr_node *n, const char *type)
 static int
 look_at(struct vr_source *disk, const struct vr_node *n, struct boot *b)
 {
+	b->has_pieces |= n->piece;
 	b->has_windows |= begins(n, "ntfs") || begins(n, "refs");
 	b->has_linux |= begins(n, "ext") || begins(n, "xfs") ||
 			begins(n, "btrfs") || begins(n, "lvm");
@@ -143,7 +145,7 @@ boot_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 	    tree->nodes.items[node].content.score != VR_SCORE_NONE)
 		return 0;
 	r = look_at_disk(tree, node, &b);
-	if (r < 0 || !b.head_lost)
+	if (r < 0 || !b.head_lost || b.has_pieces)
 		return r;
 	if (b.uefi)
 		return tell_uefi(&b, &plan->findings);

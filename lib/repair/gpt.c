@@ -24,6 +24,7 @@ struct job {
 	size_t node;
 	struct vr_plan *plan;
 	struct vr_source *disk;
+	enum vr_risk risk;
 	uint32_t number; /* of the disk, for people */
 	struct vr_gpt_copies copies;
 };
@@ -163,9 +164,8 @@ add_step(struct job *j, const struct vr_gpt_copy *from, const char *which)
 
 	if (!evidence)
 		return vr_fail_memory();
-	return vr_plan_step(j->plan, &vr_repair_gpt, j->node, VR_RISK_EXACT,
-			    evidence, "the %s GPT of disk %" PRIu32, which,
-			    j->number);
+	return vr_plan_step(j->plan, &vr_repair_gpt, j->node, j->risk, evidence,
+			    "the %s GPT of disk %" PRIu32, which, j->number);
 }
 
 /* First and last byte that the missing copy takes. */
@@ -264,7 +264,7 @@ rebuild_protection(struct job *j, const struct vr_gpt_copy *from)
 		return r;
 	fill_protection(mbr, from);
 	r = vr_plan_step(
-		j->plan, &vr_repair_gpt, j->node, VR_RISK_EXACT,
+		j->plan, &vr_repair_gpt, j->node, j->risk,
 		"the UEFI Specification says what it holds beside a GPT",
 		"the protective MBR of disk %" PRIu32 ", without boot code",
 		j->number);
@@ -328,6 +328,7 @@ gpt_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 	/* Where it was found may be known from volumes alone. */
 	hints.met = &n->table->evidence;
 	j.disk = tree->disks[n->disk];
+	j.risk = n->table->rival ? VR_RISK_GUESSED : VR_RISK_EXACT;
 	r = vr_gpt_find(j.disk, &hints, &j.copies);
 	if (r == 0)
 		r = plan_copies(&j);

@@ -46,6 +46,7 @@ struct job {
 	struct vr_mbr_chain chain;
 	uint64_t extended; /* sector of the extended partition; 0: none */
 	bool guessed;
+	bool has_pieces;
 	struct {
 		struct slot *items;
 		size_t count, room;
@@ -106,6 +107,7 @@ collect(struct job *j)
 
 		if (n->parent != j->node)
 			continue;
+		j->has_pieces |= n->piece;
 		if (link) {
 			slot.end = slot.start + link->ebr.count;
 			slot.ebr = link->sector;
@@ -437,6 +439,18 @@ tell_impossible(struct job *j)
 }
 
 static int
+tell_pieces(struct job *j)
+{
+	return vr_findings_add(
+		&j->plan->findings, VR_WARNING, "mbr-not-rebuilt",
+		"What was found on disk %" PRIu32
+		" is not whole there, so that it need not have had a partition "
+		"table at all: no table is made up. If you know that it had "
+		"one, and what was in it, write it into a copy of the disk.",
+		j->number);
+}
+
+static int
 tell_signature(struct job *j)
 {
 	return vr_findings_add(
@@ -485,6 +499,8 @@ rebuild(struct job *j)
 		r = restore_linked(j);
 	if (r < 0 || j->slots.count == 0)
 		return r;
+	if (j->has_pieces)
+		return tell_pieces(j);
 	settle_bounds(j);
 	return make(j);
 }

@@ -308,11 +308,47 @@ ask_rows(struct vr_plan *plan, size_t node)
 {
 	int r = 0;
 
+	/* What looks like damage in a piece may be its neighbour. */
+	if (plan->tree->nodes.items[node].piece)
+		return 0;
 	for (size_t i = 0; r == 0 && vr_repair_row(i); i++) {
 		r = vr_check_cancel();
 		if (r == 0)
 			r = vr_repair_row(i)->plan(plan->tree, node, plan);
 	}
+	return r;
+}
+
+static bool
+is_contested(const struct vr_node *n)
+{
+	return n->rival && n->content.head != VR_HEAD_SOUND;
+}
+
+static int
+tell_contested(struct vr_plan *plan, const struct vr_node *n)
+{
+	return vr_findings_add(
+		&plan->findings, VR_WARNING, "volume-rivals",
+		"%s may be %s or %s: its head is lost, and copies of both are "
+		"all in place, one of them left from former times. What is put "
+		"back is a guess; look at the files before you believe it.",
+		n->name, n->content.type, n->rival);
+}
+
+/* What rests on one of two claims that weigh the same is guessed. */
+static int
+lower_contested(struct vr_plan *plan)
+{
+	const struct vr_node *nodes = plan->tree->nodes.items;
+	int r = 0;
+
+	for (size_t i = 0; i < plan->steps.count; i++)
+		if (is_contested(&nodes[plan->steps.items[i].node]))
+			plan->steps.items[i].risk = VR_RISK_GUESSED;
+	for (size_t i = 0; r == 0 && i < plan->tree->nodes.count; i++)
+		if (is_contested(&nodes[i]))
+			r = tell_contested(plan, &nodes[i]);
 	return r;
 }
 
@@ -328,6 +364,8 @@ vr_plan_make(const struct vr_tree *tree, struct vr_plan **ret)
 	plan->tree = tree;
 	for (size_t i = 0; r == 0 && i < tree->nodes.count; i++)
 		r = ask_rows(plan, i);
+	if (r == 0)
+		r = lower_contested(plan);
 	if (r == 0)
 		r = finish(plan);
 	if (r == 0)

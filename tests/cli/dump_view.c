@@ -184,6 +184,7 @@ put_content(struct json_object *to, const struct vr_volume_info *info)
 	put_number(to, "evidence", info->evidence);
 	put_text(to, "type_score", vr_score_name(info->type_score));
 	put_text(to, "rival", info->rival);
+	put_flag(to, "piece", info->piece);
 	put_flag(to, "opens", info->opens);
 	put_flag(to, "opened", info->opened);
 	put_text(to, "mount_type", info->mount_type);
