@@ -46,7 +46,7 @@ may_be_container(const struct vr_sparse_job *job, bool *ret)
 
 	*ret = true;
 	if (r < 0 || format_of(job->piece) ||
-	    (extent.flags & VR_EXTENT_DAMAGED) ||
+	    (extent.flags & (VR_EXTENT_DAMAGED | VR_EXTENT_SUSPECT)) ||
 	    job->file->data->size < sizeof(head))
 		return r;
 	r = vr_source_read_at(job->file->data, head, sizeof(head), 0);
