@@ -863,6 +863,8 @@ claim_all(struct assembler *a, const struct group *g)
 #define TRIES_MOST   16384
 /* About what it costs to look at a place. */
 #define PROBE_BYTES VR_MIB
+/* Where the head is lost, copies are searched through all of the place. */
+#define LOST_MOST 16
 
 static int
 add_guess(struct assembler *a, const struct place *p, uint64_t off,
@@ -901,11 +903,28 @@ tell_guess(struct assembler *a, const struct place *p, unsigned count)
 		p->disk + 1, p->start, count);
 }
 
+/* Moves on to the next extent that begins with bytes that are there. */
+static int
+skip_lost(const struct place *p, unsigned *lost, uint64_t *off)
+{
+	while (*off < p->length) {
+		struct vr_extent extent;
+		int r = vr_source_next(p->source, *off, &extent);
+
+		if (r < 0 || !(extent.flags & VR_EXTENT_DAMAGED) ||
+		    ++*lost <= LOST_MOST)
+			return r;
+		*off += vr_max(vr_round_down(extent.length, USUAL_EXTENT),
+			       USUAL_EXTENT);
+	}
+	return 0;
+}
+
 /* From volume to volume, from extent to extent where none begins. */
 static int
 guess_volumes(struct assembler *a, const struct place *p)
 {
-	unsigned count = 0, tries = 0;
+	unsigned count = 0, tries = 0, lost = 0;
 	int r = 0;
 
 	for (uint64_t off = USUAL_DATA; r == 0 && off < p->length &&
@@ -916,6 +935,9 @@ guess_volumes(struct assembler *a, const struct place *p)
 		uint64_t step = USUAL_EXTENT;
 
 		if (tries > a->job->read_most / PROBE_BYTES)
+			break;
+		r = skip_lost(p, &lost, &off);
+		if (r < 0 || off >= p->length)
 			break;
 		r = vr_probe_all(p->source, off, p->length, &bids);
 		best = vr_bids_best(&bids, off);

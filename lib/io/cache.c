@@ -10,6 +10,13 @@
 #define BLOCK ((size_t)64 << 10)
 #define LONG  (4 * BLOCK)
 #define EMPTY UINT64_MAX
+/* Extents remembered: what is below may have to walk tables for each. */
+#define EXTENTS 16
+
+struct known {
+	uint64_t off;
+	struct vr_extent extent; /* of length 0: none yet */
+};
 
 /* A block has one slot that it may be in: its number modulo the count. */
 struct cache {
@@ -18,6 +25,8 @@ struct cache {
 	size_t count;
 	uint64_t *numbers; /* of the block in each slot, or EMPTY */
 	uint8_t *bytes;
+	struct known known[EXTENTS];
+	unsigned oldest;
 };
 
 /* Fills a slot; false where the lower source would not give the whole block. */
@@ -74,10 +83,41 @@ cache_read_at(struct vr_source *s, void *buf, size_t n, uint64_t off)
 	return 0;
 }
 
+static bool
+is_known(struct cache *c, uint64_t off, struct vr_extent *ret)
+{
+	bool found = false;
+
+	pthread_mutex_lock(&c->lock);
+	for (unsigned i = 0; !found && i < EXTENTS; i++) {
+		const struct known *k = &c->known[i];
+
+		found = off >= k->off && off - k->off < k->extent.length;
+		if (found) {
+			*ret = k->extent;
+			ret->length -= off - k->off;
+		}
+	}
+	pthread_mutex_unlock(&c->lock);
+	return found;
+}
+
 static int
 cache_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 {
-	return vr_source_next(((struct cache *)s)->lower, off, ret);
+	struct cache *c = (struct cache *)s;
+	int r;
+
+	if (is_known(c, off, ret))
+		return 0;
+	r = vr_source_next(c->lower, off, ret);
+	if (r < 0)
+		return r;
+	pthread_mutex_lock(&c->lock);
+	c->known[c->oldest] = (struct known){off, *ret};
+	c->oldest = (c->oldest + 1) % EXTENTS;
+	pthread_mutex_unlock(&c->lock);
+	return 0;
 }
 
 static void

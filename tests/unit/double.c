@@ -34,6 +34,7 @@ double_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	struct twin *twin = (struct twin *)s;
 	int r = vr_source_next(twin->lower, off, ret);
 
+	twin->log->extents++;
 	for (size_t i = 0; r == 0 && i < twin->count; i++) {
 		const struct double_spot *spot = &twin->spots[i];
 

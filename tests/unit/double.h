@@ -17,7 +17,7 @@ struct double_spot {
 
 /* What was asked of it; kept by the test, so that it outlives the source. */
 struct double_log {
-	unsigned reads, closes;
+	unsigned reads, extents, closes;
 	uint64_t read_bytes;
 };
 

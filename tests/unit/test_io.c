@@ -13,6 +13,7 @@
 
 #include "base/checked.h"
 #include "double.h"
+#include "io/cache.h"
 #include "io/concat.h"
 #include "io/file.h"
 #include "io/mem.h"
@@ -535,6 +536,46 @@ window_behind_the_end_is_empty(void **state)
 	vr_window_free(&w);
 }
 
+/* More extents than are remembered, asked for twice and from their midst. */
+static void
+cache_remembers_extents(void **state)
+{
+	vr_cleanup(vr_source_free_p) struct vr_source *plain = NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *lower = NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *s = NULL;
+	struct double_spot spots[40];
+	struct double_log log = {0};
+	unsigned asked;
+
+	(void)state;
+	for (unsigned i = 0; i < 40; i++)
+		spots[i] = (struct double_spot){
+			.off = 64 * i + 7,
+			.length = 1 + i,
+			.flags = i % 2 ? VR_EXTENT_DAMAGED : VR_EXTENT_SUSPECT,
+		};
+	plain = pattern_source();
+	assert_ok(double_open(plain, spots, 40, &log, &lower));
+	assert_ok(vr_cache_open(lower, SIZE, &s));
+	for (uint64_t i = 0; i < 3 * SIZE; i++) {
+		uint64_t off = i * 1021 % SIZE;
+		struct vr_extent wanted, got;
+
+		assert_ok(vr_source_next(lower, off, &wanted));
+		assert_ok(vr_source_next(s, off, &got));
+		assert_int_equal(got.length, wanted.length);
+		assert_int_equal(got.flags, wanted.flags);
+	}
+	asked = log.extents;
+	for (uint64_t off = 3000; off < SIZE; off++) {
+		struct vr_extent got;
+
+		assert_ok(vr_source_next(s, off, &got));
+		assert_int_equal(got.length, SIZE - off);
+	}
+	assert_true(log.extents <= asked + 1);
+}
+
 static void
 window_has_a_limit(void **state)
 {
@@ -880,6 +921,7 @@ main(void)
 		cmocka_unit_test(window_loads_straight_down),
 		cmocka_unit_test(window_ends_where_the_source_ends),
 		cmocka_unit_test(window_behind_the_end_is_empty),
+		cmocka_unit_test(cache_remembers_extents),
 		cmocka_unit_test(window_has_a_limit),
 		cmocka_unit_test(window_knows_lost_bytes),
 		cmocka_unit_test(window_loses_sectors_that_cannot_be_read),
