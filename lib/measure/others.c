@@ -124,7 +124,11 @@ static int
 try_other(struct vr_trial *t, const struct vr_hypothesis *h)
 {
 	const struct vr_measure_how how = how_beside(t);
-	const struct vr_scan_how one = {.unit = h->chunk, .covered = &how};
+	const struct vr_scan_how one = {
+		.unit = h->chunk,
+		.covered = &how,
+		.hidden_most = t->hidden_most,
+	};
 	struct vr_possible possible;
 	struct vr_measure m;
 	bool pattern;
@@ -232,6 +236,7 @@ search_all(struct vr_trial *t)
 		.most = t->source->size / h->chunk / STRIPES_LEAST + 2,
 		.budget = SEARCH_BYTES,
 		.covered = &how,
+		.hidden_most = t->hidden_most,
 	};
 	struct vr_scan scan;
 	int r = vr_scan_periods(t->source, &all, &scan, &t->d->bytes_read);
@@ -317,6 +322,13 @@ stopped_in_first(struct vr_trial *t)
 	return looks >= 0 && !vr_looks_noise((enum vr_looks)looks);
 }
 
+/* A guest that is noise wherever the run was looked for hides others as well. */
+static bool
+is_hidden(const struct vr_measure *m)
+{
+	return m->unsure * 16 >= m->looks.count * 15;
+}
+
 int
 vr_others_find(struct vr_trial *t)
 {
@@ -334,6 +346,8 @@ vr_others_find(struct vr_trial *t)
 		t->excluded = true;
 		return 0;
 	}
+	if (is_hidden(&d->measure))
+		t->hidden_most = VR_HIDDEN_MOST;
 	t->covered = (struct vr_measure_how){0};
 	cover(t, &d->hypothesis, d->measure.decided ? d->measure.end : 0);
 	r = try_rules(t);

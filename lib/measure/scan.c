@@ -109,6 +109,9 @@ vr_scan_one(struct vr_source *source, const struct vr_scan_how *how,
 		if (p.exact >= EXACT_LEAST && p.exact * 3 >= noisy &&
 		    ends >= ENDS_LEAST)
 			break;
+		if (how->hidden_most && noisy >= how->hidden_most &&
+		    p.exact == 0)
+			break;
 		stripe =
 			next_stripe(how, &h, stripe + step_from(stripe), count);
 	}

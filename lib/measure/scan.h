@@ -15,6 +15,11 @@ struct vr_scan_how {
 	uint64_t least, most; /* periods, in units */
 	uint64_t budget;      /* bytes */
 	const struct vr_measure_how *covered;
+	/*
+	 * After so many stripes that noise hides, and none beside order, the rest
+	 * of the file is taken to be hidden, too; 0: all are asked.
+	 */
+	size_t hidden_most;
 };
 
 /* A period that could be neither proved nor refuted: stripes up to end. */

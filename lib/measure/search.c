@@ -13,6 +13,8 @@
 
 /* Places looked at when no pattern fits. */
 #define PLACES 64
+/* And how much of each, to tell a guest that is noise. */
+#define HIDDEN_SAMPLE 4096
 /* Disks below this many bytes are encrypted whole by wave 1. */
 #define WHOLE_BELOW (UINT64_C(200) * VR_MIB)
 /* A search through all periods reads a sector for each of them, and more. */
@@ -176,7 +178,11 @@ try_rule(struct vr_trial *t, const struct vr_hypotheses *all,
 	 const struct vr_hypothesis *h)
 {
 	const struct vr_measure_how how = {0};
-	const struct vr_scan_how one = {.unit = h->chunk, .covered = &how};
+	const struct vr_scan_how one = {
+		.unit = h->chunk,
+		.covered = &how,
+		.hidden_most = t->hidden_most,
+	};
 	uint64_t period = h->period;
 	struct vr_possible p;
 	bool pattern;
@@ -285,6 +291,7 @@ try_all_periods(struct vr_trial *t, const struct vr_hypotheses *all,
 		.most = t->source->size / unit / STRIPES_LEAST + 2,
 		.budget = SEARCH_BYTES,
 		.covered = &how,
+		.hidden_most = t->hidden_most,
 	};
 	const struct vr_possible *left;
 	struct vr_scan scan;
@@ -330,6 +337,27 @@ try_strangers(struct vr_trial *t)
 	t->d->has_head = true;
 	t->d->hypothesis = h;
 	return 0;
+}
+
+/*
+ * A guest that encrypts itself is noise wherever it is looked at, and then no
+ * search finds more in hundreds of stripes than in a few.
+ */
+static int
+see_if_hidden(struct vr_trial *t)
+{
+	uint64_t step = t->source->size / PLACES;
+	int looks = VR_LOOKS_RANDOM;
+
+	if (step < VR_BLOCK_LEAST)
+		return 0;
+	for (uint64_t i = 0; i < PLACES && looks == VR_LOOKS_RANDOM; i++)
+		looks = vr_sample_looks(t->source, i * step,
+					vr_min(step, HIDDEN_SAMPLE),
+					&t->d->bytes_read);
+	if (looks == VR_LOOKS_RANDOM)
+		t->hidden_most = VR_HIDDEN_MOST;
+	return looks < 0 && looks != VR_E_IO ? looks : 0;
 }
 
 /* Does the file begin with noise, as far as can be read? */
@@ -378,7 +406,9 @@ vr_search(struct vr_trial *t)
 	r = begins_with_noise(t, &noise);
 	if (r < 0 || !noise)
 		return r;
-	r = try_rules(t, &all);
+	r = see_if_hidden(t);
+	if (r == 0)
+		r = try_rules(t, &all);
 	if (r == 0 && !t->d->chosen && may_be_esxiargs(&all))
 		r = try_all_periods(t, &all, VR_MIB);
 	if (r == 0 && !t->d->chosen && may_be_esxiargs(&all))
@@ -451,8 +481,11 @@ list_candidates(struct vr_trial *t)
 	predict(t, &all);
 	for (size_t i = 0; r == 0 && i < all.count; i++) {
 		const struct vr_hypothesis *h = &all.items[i];
-		const struct vr_scan_how one = {.unit = h->chunk,
-						.covered = &how};
+		const struct vr_scan_how one = {
+			.unit = h->chunk,
+			.covered = &how,
+			.hidden_most = t->hidden_most,
+		};
 		struct vr_possible p = {.end = UINT64_MAX};
 		bool pattern;
 

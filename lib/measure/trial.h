@@ -24,12 +24,17 @@ struct vr_trial {
 		} * items;
 		size_t count, room;
 	} sheets;
+	/* Where all is noise: so many stripes of a run are asked; else 0. */
+	size_t hidden_most;
 	/* No run but those found and those laid down as suspect is possible. */
 	bool excluded;
 };
 
 /* Fewer proved stripes than this are no pattern. */
 #define VR_PATTERN_LEAST 3
+
+/* Of a run that noise hides, so many stripes tell as much as all. */
+#define VR_HIDDEN_MOST 6
 
 /* Measures and counts what was read. */
 int vr_trial_measure(struct vr_trial *t, const struct vr_hypothesis *h,
