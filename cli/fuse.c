@@ -17,6 +17,7 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
+#include "conduit.h"
 #include "fuse_session.h"
 
 #define FOR_GOOD 1e8 /* seconds */
@@ -272,25 +273,47 @@ tell_unread(struct server *server, struct node *node)
 	server_trouble(server, node->name, sentence);
 }
 
+static int
+reply_read(fuse_req_t req, struct node *node, uint8_t *buf, size_t n,
+	   uint64_t off)
+{
+	int r = vr_source_read_at(node->bytes, buf, n, off);
+
+	if (r == 0)
+		fuse_reply_buf(req, (const char *)buf, n);
+	return r;
+}
+
+static bool
+reply_large(fuse_req_t req, struct node *node, uint8_t *buf, size_t n,
+	    uint64_t off)
+{
+	if (!conduit_reply(fuse_session_fd(server_of(req)->session),
+			   workers_request(), node->bytes, buf, n, off))
+		return false;
+	fuse_reply_none(req);
+	return true;
+}
+
 /* A short answer would be taken for zeros by some: all of it or an error. */
 static void
 read_bytes(fuse_req_t req, struct node *node, size_t n, uint64_t off)
 {
 	struct server *server = server_of(req);
 	uint8_t *buf = workers_buffer(n);
-	int r;
+	int r = 0;
 
 	if (!buf) {
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	r = vr_source_read_at(node->bytes, buf, n, off);
+	if (!conduit_pays(n) || !reply_large(req, node, buf, n, off))
+		r = reply_read(req, node, buf, n, off);
 	if (r < 0) {
 		tell_failure(server, node, n, off, r);
 		fuse_reply_err(req, errno_of(r));
 		return;
 	}
-	fuse_reply_buf(req, (const char *)buf, n);
 	tell_unread(server, node);
 }
 
@@ -374,7 +397,7 @@ on_init(void *data, struct fuse_conn_info *conn)
 {
 	struct server *server = data;
 
-	/* Bytes go out of our memory; moved pages would be logged as faults. */
+	/* Answers have their conduit; moved pages would be logged as faults. */
 	conn->want &= ~(unsigned)(FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_READ |
 				  FUSE_CAP_SPLICE_MOVE);
 	conn->max_read = SERVE_READ_MOST;

@@ -6,11 +6,12 @@
 #include <pthread.h>
 #include <sys/types.h>
 
+#include "conduit.h"
 #include "fuse.h"
 #include "fuse_workers.h"
 
 /* The kernel asks for no more at once; what readers ask beyond is cut by it. */
-#define SERVE_READ_MOST (1u << 20)
+#define SERVE_READ_MOST CONDUIT_MOST
 
 /*
  * A mount that is being served. Workers take requests from the kernel and answer

@@ -5,10 +5,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -52,6 +54,7 @@ goes_on(struct server *server)
 
 static _Thread_local uint8_t *own_buffer;
 static _Thread_local size_t own_room;
+static _Thread_local uint64_t own_request;
 
 uint8_t *
 workers_buffer(size_t n)
@@ -130,6 +133,21 @@ mind_the_queue(struct worker *self, bool waited)
 		sem_post(&w->turns);
 }
 
+static uint64_t
+number_of(const struct fuse_buf *buf)
+{
+	struct fuse_in_header head;
+
+	memcpy(&head, buf->mem, sizeof(head));
+	return head.unique;
+}
+
+uint64_t
+workers_request(void)
+{
+	return own_request;
+}
+
 /* Whoever turns it to 0 has the turn to pass on: the worker, or the watch. */
 static bool
 take_back(struct worker *self, uint64_t since)
@@ -146,6 +164,7 @@ answer(struct worker *self, struct fuse_buf *buf)
 	struct workers *w = &self->server->workers;
 	uint64_t since = now_ns();
 
+	own_request = number_of(buf);
 	if (count_down(&w->careful)) {
 		sem_post(&w->turns);
 		fuse_session_process_buf(self->server->session, buf);
@@ -202,6 +221,7 @@ work(void *data)
 	free(own_buffer);
 	own_buffer = NULL;
 	own_room = 0;
+	conduit_close();
 	server_gone(server);
 	return NULL;
 }

@@ -52,4 +52,7 @@ bool workers_end(struct server *server);
 /* Memory of the calling worker for n bytes; NULL: there is none. */
 uint8_t *workers_buffer(size_t n);
 
+/* The kernel's number of the request that the calling worker answers. */
+uint64_t workers_request(void);
+
 #endif

@@ -99,6 +99,21 @@ VR_API int vr_source_read_at(struct vr_source *source, void *buf, size_t n,
 VR_API int vr_source_next(struct vr_source *source, uint64_t off,
 			  struct vr_extent *ret);
 
+/*
+ * Bytes that a source shows as they stand in a file: there they can be mapped,
+ * or cloned, in place of being read. fd is open for reading and lives as long as
+ * the source; nobody may close it, or write to it.
+ */
+struct vr_in_file {
+	uint64_t length;
+	int fd;	     /* -1: these have to be read through the source */
+	uint64_t at; /* where they begin in the file */
+};
+
+/* Of off (below the size), and of what follows it; length > 0. */
+VR_API int vr_source_in_file(struct vr_source *source, uint64_t off,
+			     struct vr_in_file *ret);
+
 /* What a damaged range reads as. */
 enum vr_damaged {
 	VR_DAMAGED_ZERO,  /* zeros; sectors that fail to read do so, too */

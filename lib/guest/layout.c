@@ -198,6 +198,22 @@ laid_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return r;
 }
 
+static int
+laid_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	struct laid *l = (struct laid *)s;
+	struct vr_place place;
+	uint64_t here, there;
+	int r = 0;
+
+	vr_layout_at(&l->layout, off, &place, &here);
+	there = bytes_there(l, &place, here);
+	if (there)
+		r = vr_source_in_file(l->disks[place.disk], place.off, ret);
+	ret->length = vr_min(ret->length, there ? there : here);
+	return r;
+}
+
 static void
 laid_close(struct vr_source *s)
 {
@@ -214,6 +230,7 @@ static const struct vr_source_ops laid_ops = {
 	.name = "layout",
 	.read_at = laid_read_at,
 	.next = laid_next,
+	.in_file = laid_in_file,
 	.close = laid_close,
 };
 

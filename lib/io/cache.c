@@ -7,8 +7,8 @@
 #include "base/checked.h"
 #include "base/error.h"
 
-#define BLOCK ((size_t)64 << 10)
-#define LONG  (4 * BLOCK)
+#define BLOCK ((size_t)16 << 10)
+#define LONG  (16 * BLOCK)
 #define EMPTY UINT64_MAX
 /* Extents remembered: what is below may have to walk tables for each. */
 #define EXTENTS 16
@@ -120,6 +120,12 @@ cache_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return 0;
 }
 
+static int
+cache_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	return vr_source_in_file(((struct cache *)s)->lower, off, ret);
+}
+
 static void
 cache_close(struct vr_source *s)
 {
@@ -136,6 +142,7 @@ static const struct vr_source_ops cache_ops = {
 	.name = "cache",
 	.read_at = cache_read_at,
 	.next = cache_next,
+	.in_file = cache_in_file,
 	.close = cache_close,
 };
 

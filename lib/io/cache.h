@@ -5,7 +5,7 @@
 #include "io/source.h"
 
 /*
- * Keeps the blocks of 64 KiB that were read last, about bytes of them: for many
+ * Keeps the blocks of 16 KiB that were read last, about bytes of them: for many
  * small reads close to each other, as structures are read. Long reads go past
  * it. Extents are those of the lower source; the last few are remembered.
  */

@@ -60,6 +60,14 @@ concat_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return vr_source_next(part->source, off - part->start, ret);
 }
 
+static int
+concat_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	const struct part *part = part_at((struct concat *)s, off);
+
+	return vr_source_in_file(part->source, off - part->start, ret);
+}
+
 static void
 concat_close(struct vr_source *s)
 {
@@ -74,6 +82,7 @@ static const struct vr_source_ops concat_ops = {
 	.name = "concat",
 	.read_at = concat_read_at,
 	.next = concat_next,
+	.in_file = concat_in_file,
 	.close = concat_close,
 };
 

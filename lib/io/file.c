@@ -11,16 +11,26 @@
 #include "base/error.h"
 #include "base/text.h"
 
+/* Probes go to and fro between some places of a disk. */
+#define STRETCHES 16
+
+/* Data or a hole; both offsets 0: nothing is known. */
+struct stretch {
+	uint64_t start, end;
+	bool hole;
+};
+
 /*
- * The last stretch of data that was found: some filesystems walk all of it to
- * tell where it ends, so it is asked for once, not for every read. Behind a lock,
+ * The last stretches that were found: some filesystems walk all of one to tell
+ * where it ends, so it is asked for once, not for every read. Behind a lock,
  * because any thread may ask; what is told never depends on it.
  */
 struct file {
 	struct vr_source source;
 	int fd;
 	pthread_mutex_t lock;
-	uint64_t data_start, data_end;
+	struct stretch stretches[STRETCHES];
+	unsigned oldest;
 };
 
 static int
@@ -57,24 +67,28 @@ was_cut(const struct file *f)
 	return end < 0 || (uint64_t)end < f->source.size;
 }
 
-static uint64_t
-known_data_end(struct file *f, uint64_t off)
+static bool
+known_at(struct file *f, uint64_t off, struct stretch *ret)
 {
-	uint64_t end = 0;
+	bool known = false;
 
 	pthread_mutex_lock(&f->lock);
-	if (off >= f->data_start && off < f->data_end)
-		end = f->data_end;
+	for (unsigned i = 0; !known && i < STRETCHES; i++) {
+		const struct stretch *s = &f->stretches[i];
+
+		known = off >= s->start && off < s->end;
+		if (known)
+			*ret = *s;
+	}
 	pthread_mutex_unlock(&f->lock);
-	return end;
+	return known;
 }
 
 static void
-learn_data(struct file *f, uint64_t start, uint64_t end)
+learn(struct file *f, const struct stretch *stretch)
 {
 	pthread_mutex_lock(&f->lock);
-	f->data_start = start;
-	f->data_end = end;
+	f->stretches[f->oldest++ % STRETCHES] = *stretch;
 	pthread_mutex_unlock(&f->lock);
 }
 
@@ -82,33 +96,52 @@ learn_data(struct file *f, uint64_t start, uint64_t end)
  * Where a filesystem does not know its holes, all is data. So is what was cut
  * off since the file was opened: a hole there would hide the loss.
  */
+static struct stretch
+look_at(const struct file *f, uint64_t off)
+{
+	struct stretch found = {.start = off, .end = f->source.size};
+	off_t data = lseek(f->fd, (off_t)off, SEEK_DATA), hole;
+
+	if (data < 0) {
+		found.hole = errno == ENXIO && !was_cut(f);
+		return found;
+	}
+	if ((uint64_t)data > off) {
+		found.hole = true;
+		found.end = (uint64_t)data;
+		return found;
+	}
+	hole = lseek(f->fd, (off_t)off, SEEK_HOLE);
+	if (hole > data)
+		found.end = (uint64_t)hole;
+	return found;
+}
+
 static int
 file_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 {
 	struct file *f = (struct file *)s;
-	uint64_t known = known_data_end(f, off);
-	off_t data, hole;
+	struct stretch stretch;
 
-	*ret = (struct vr_extent){.length = s->size - off};
-	if (known) {
-		ret->length = known - off;
-		return 0;
+	if (!known_at(f, off, &stretch)) {
+		stretch = look_at(f, off);
+		learn(f, &stretch);
 	}
-	data = lseek(f->fd, (off_t)off, SEEK_DATA);
-	if (data < 0 && (errno != ENXIO || was_cut(f)))
-		return 0;
-	if (data < 0 || (uint64_t)data > off) {
-		ret->flags = VR_EXTENT_HOLE | VR_EXTENT_ZERO;
-		if (data >= 0)
-			ret->length = (uint64_t)data - off;
-		return 0;
-	}
+	*ret = (struct vr_extent){
+		.length = stretch.end - off,
+		.flags = stretch.hole ? VR_EXTENT_HOLE | VR_EXTENT_ZERO : 0,
+	};
+	return 0;
+}
 
-	hole = lseek(f->fd, (off_t)off, SEEK_HOLE);
-	if (hole > data) {
-		ret->length = (uint64_t)hole - off;
-		learn_data(f, off, (uint64_t)hole);
-	}
+static int
+file_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	*ret = (struct vr_in_file){
+		.length = s->size - off,
+		.fd = ((struct file *)s)->fd,
+		.at = off,
+	};
 	return 0;
 }
 
@@ -126,6 +159,7 @@ static const struct vr_source_ops file_ops = {
 	.name = "file",
 	.read_at = file_read_at,
 	.next = file_next,
+	.in_file = file_in_file,
 	.close = file_close,
 };
 

@@ -85,6 +85,17 @@ fill_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return 0;
 }
 
+static int
+fill_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	uint64_t end;
+	struct vr_source *from = whose((struct fill *)s, off, &end);
+	int r = vr_source_in_file(from, off, ret);
+
+	ret->length = vr_min(ret->length, end - off);
+	return r;
+}
+
 static void
 fill_close(struct vr_source *s)
 {
@@ -99,6 +110,7 @@ static const struct vr_source_ops fill_ops = {
 	.name = "fill",
 	.read_at = fill_read_at,
 	.next = fill_next,
+	.in_file = fill_in_file,
 	.close = fill_close,
 };
 

@@ -90,6 +90,26 @@ overlay_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return 0;
 }
 
+static int
+overlay_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	struct overlay *o = (struct overlay *)s;
+	size_t i = patch_ending_above(o, off);
+	uint64_t end = o->source.size;
+	int r;
+
+	if (i < o->count && o->patches[i].off <= off) {
+		end = o->patches[i].off + o->patches[i].length;
+		*ret = (struct vr_in_file){.length = end - off, .fd = -1};
+		return 0;
+	}
+	if (i < o->count)
+		end = o->patches[i].off;
+	r = vr_source_in_file(o->lower, off, ret);
+	ret->length = vr_min(ret->length, end - off);
+	return r;
+}
+
 static void
 overlay_close(struct vr_source *s)
 {
@@ -105,6 +125,7 @@ static const struct vr_source_ops overlay_ops = {
 	.name = "overlay",
 	.read_at = overlay_read_at,
 	.next = overlay_next,
+	.in_file = overlay_in_file,
 	.close = overlay_close,
 };
 

@@ -27,6 +27,14 @@ slice_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return vr_source_next(slice->lower, slice->start + off, ret);
 }
 
+static int
+slice_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	struct slice *slice = (struct slice *)s;
+
+	return vr_source_in_file(slice->lower, slice->start + off, ret);
+}
+
 static void
 slice_close(struct vr_source *s)
 {
@@ -38,6 +46,7 @@ static const struct vr_source_ops slice_ops = {
 	.name = "slice",
 	.read_at = slice_read_at,
 	.next = slice_next,
+	.in_file = slice_in_file,
 	.close = slice_close,
 };
 

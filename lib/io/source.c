@@ -69,3 +69,26 @@ vr_source_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	*ret = found;
 	return 0;
 }
+
+int
+vr_source_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	struct vr_in_file found;
+	int r;
+
+	if (off >= s->size)
+		return vr_fail(VR_E_USAGE,
+			       "nothing at %" PRIu64 " in a source of %" PRIu64
+			       " bytes",
+			       off, s->size);
+
+	found = (struct vr_in_file){.length = s->size - off, .fd = -1};
+	if (s->ops->in_file) {
+		r = s->ops->in_file(s, off, &found);
+		if (r < 0)
+			return r;
+	}
+	found.length = vr_min(found.length, s->size - off);
+	*ret = found;
+	return 0;
+}

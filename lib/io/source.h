@@ -19,12 +19,17 @@
  *   next     describes the extent that contains off (off < size); NULL means
  *            plain data to the end. Hints may be vague, never wrong: HOLE and
  *            ZERO never lie over real data, DAMAGED is never left out.
+ *   in_file  says where the bytes at off stand in a file as they are shown; what
+ *            the file fails to give is asked of read_at all the same. NULL means
+ *            that they do not.
  *   close    frees the object and drops what it holds.
  */
 struct vr_source_ops {
 	const char *name;
 	int (*read_at)(struct vr_source *s, void *buf, size_t n, uint64_t off);
 	int (*next)(struct vr_source *s, uint64_t off, struct vr_extent *ret);
+	int (*in_file)(struct vr_source *s, uint64_t off,
+		       struct vr_in_file *ret);
 	void (*close)(struct vr_source *s);
 };
 

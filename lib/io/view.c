@@ -132,6 +132,25 @@ view_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return 0;
 }
 
+/* Lost bytes stand nowhere, unless they are to be seen as they are. */
+static int
+view_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	struct view *v = (struct view *)s;
+	struct vr_extent extent;
+	int r;
+
+	if (v->damaged == VR_DAMAGED_RAW)
+		return vr_source_in_file(v->lower, off, ret);
+	r = vr_source_next(v->lower, off, &extent);
+	if (r < 0)
+		return r;
+	if (!(extent.flags & VR_EXTENT_DAMAGED))
+		r = vr_source_in_file(v->lower, off, ret);
+	ret->length = vr_min(ret->length, extent.length);
+	return r;
+}
+
 static void
 view_close(struct vr_source *s)
 {
@@ -143,6 +162,7 @@ static const struct vr_source_ops view_ops = {
 	.name = "view",
 	.read_at = view_read_at,
 	.next = view_next,
+	.in_file = view_in_file,
 	.close = view_close,
 };
 

@@ -53,6 +53,12 @@ annotate_next(struct vr_source *s, uint64_t off, struct vr_extent *ret)
 	return 0;
 }
 
+static int
+annotate_in_file(struct vr_source *s, uint64_t off, struct vr_in_file *ret)
+{
+	return vr_source_in_file(((struct annotate *)s)->lower, off, ret);
+}
+
 static void
 annotate_close(struct vr_source *s)
 {
@@ -64,6 +70,7 @@ static const struct vr_source_ops annotate_ops = {
 	.name = "annotate",
 	.read_at = annotate_read_at,
 	.next = annotate_next,
+	.in_file = annotate_in_file,
 	.close = annotate_close,
 };
 

@@ -8,8 +8,13 @@
 #include "double.h"
 #include "io/concat.h"
 #include "io/file.h"
+#include "io/fill.h"
 #include "io/mem.h"
+#include "io/overlay.h"
+#include "io/slice.h"
 #include "io/view.h"
+#include "map/annotate.h"
+#include "map/map.h"
 
 #define SIZE 8192
 
@@ -253,6 +258,103 @@ extents_stay_damaged(void **state)
 	}
 }
 
+/* --- what stands in a file -------------------------------------------------- */
+
+static struct vr_source *
+noise_file(void)
+{
+	char path[] = "/tmp/vmdk-rescue-view.XXXXXX";
+	struct vr_source *file = NULL;
+	int fd = mkstemp(path);
+
+	assert_true(fd >= 0);
+	assert_int_equal(pwrite(fd, noise, SIZE, 0), SIZE);
+	close(fd);
+	assert_ok(vr_file_open(path, &file));
+	unlink(path);
+	return file;
+}
+
+/* A file with a lost stretch, a donor's, a patch; behind it memory; cut. */
+static struct vr_source *
+layers(const struct vr_map *map)
+{
+	const struct vr_fill_range range = {.off = 3000, .length = 500};
+	const struct vr_overlay_patch patch = {
+		.off = 512, .length = 100, .bytes = noise + 77};
+	vr_cleanup(vr_source_free_p) struct vr_source *file = noise_file();
+	vr_cleanup(vr_source_free_p) struct vr_source *known = NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *donor = noise_file();
+	vr_cleanup(vr_source_free_p) struct vr_source *filled = NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *patched = NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *memory = NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *both = NULL;
+	struct vr_source *cut = NULL;
+
+	assert_ok(vr_annotate_open(file, map, &known));
+	assert_ok(vr_fill_open(known, donor, &range, 1, &filled));
+	assert_ok(vr_overlay_open(filled, &patch, 1, &patched));
+	assert_ok(vr_mem_open(noise, 1000, &memory));
+	assert_ok(vr_concat_open((struct vr_source *[]){patched, memory}, 2,
+				 &both));
+	assert_ok(vr_slice_open(both, 10, SIZE + 500, &cut));
+	return cut;
+}
+
+/* The file holds the very bytes that are shown; returns how many there are. */
+static uint64_t
+bytes_in_files(struct vr_source *s)
+{
+	uint64_t sum = 0;
+	struct vr_in_file place;
+
+	for (uint64_t off = 0; off < vr_source_size(s); off += place.length) {
+		uint8_t there[SIZE], shown[SIZE];
+
+		assert_ok(vr_source_in_file(s, off, &place));
+		assert_in_range(place.length, 1, vr_source_size(s) - off);
+		if (place.fd < 0)
+			continue;
+		assert_in_range(place.length, 1, SIZE);
+		assert_ok(
+			vr_source_read_at(s, shown, (size_t)place.length, off));
+		assert_int_equal(pread(place.fd, there, (size_t)place.length,
+				       (off_t)place.at),
+				 place.length);
+		assert_memory_equal(shown, there, place.length);
+		sum += place.length;
+	}
+	return sum;
+}
+
+static void
+what_stands_in_a_file_is_what_is_shown(void **state)
+{
+	const uint64_t plain = SIZE - 10 - 100;
+	const uint64_t wanted[] = {
+		[VR_DAMAGED_ZERO] = plain - 700,
+		[VR_DAMAGED_ERROR] = plain - 700,
+		[VR_DAMAGED_RAW] = plain,
+	};
+	vr_cleanup(vr_map_free_p) struct vr_map *map = NULL;
+	vr_cleanup(vr_source_free_p) struct vr_source *below = NULL;
+	struct vr_in_file place;
+
+	(void)state;
+	assert_ok(vr_map_new(SIZE, &map));
+	assert_ok(vr_map_add_range(map, VR_LAYER_MEASURED, VR_ENCRYPTED, 2800,
+				   1200));
+	below = layers(map);
+	for (unsigned damaged = 0; damaged < VR_DAMAGEDS; damaged++) {
+		vr_cleanup(vr_source_free_p) struct vr_source *s = NULL;
+
+		assert_ok(vr_view_open(below, (enum vr_damaged)damaged, &s));
+		assert_int_equal(bytes_in_files(s), wanted[damaged]);
+		assert_code(VR_E_USAGE,
+			    vr_source_in_file(s, vr_source_size(s), &place));
+	}
+}
+
 static void
 a_policy_must_exist(void **state)
 {
@@ -300,6 +402,7 @@ main(void)
 		cmocka_unit_test(other_failures_are_no_zeros),
 		cmocka_unit_test(a_file_cut_under_a_view_is_no_zeros),
 		cmocka_unit_test(extents_stay_damaged),
+		cmocka_unit_test(what_stands_in_a_file_is_what_is_shown),
 		cmocka_unit_test(a_policy_must_exist),
 		cmocka_unit_test(a_view_holds_what_it_lies_on),
 	};
