@@ -17,6 +17,7 @@
 #include "guest/contest.h"
 #include "guest/find.h"
 #include "guest/pieces.h"
+#include "guest/unknown.h"
 #include "guest/vacancy.h"
 #include "io/cache.h"
 
@@ -706,7 +707,9 @@ build(struct builder *b)
 		r = add_disk_tree(b, i);
 	for (size_t i = 0; r == 0 && vr_pool_row(i); i++)
 		r = add_pool(b, vr_pool_row(i));
-	return r == 0 ? vr_pieces_mark(b->tree) : r;
+	if (r == 0)
+		r = vr_pieces_mark(b->tree);
+	return r == 0 ? vr_unknown_tell(b->tree) : r;
 }
 
 int

@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
-#include "base/text.h"
+#include "repair/ntfs_lost.h"
 #include "repair/plan.h"
 
 extern const struct vr_prober vr_prober_ntfs;
@@ -265,80 +265,6 @@ plan_mirror(struct job *j, const struct records *mft,
 	return r == 0 ? copy_records(j, mft, mirror, which) : r;
 }
 
-/* --- what no copy brings back --------------------------------------------- */
-
-static const char *const names[VR_NTFS_FILES] = {
-	[VR_NTFS_MFT] = "the MFT itself",
-	[VR_NTFS_MIRROR] = "its mirror",
-	[VR_NTFS_LOG] = "the journal",
-	[VR_NTFS_VOLUME] = "the volume's label",
-	[VR_NTFS_ATTRDEF] = "the table of attributes",
-	[VR_NTFS_ROOT] = "the root folder",
-	[VR_NTFS_CLUSTERS] = "the table of free clusters",
-	[VR_NTFS_BOOT] = "the start-up code",
-	[VR_NTFS_BAD] = "the bad clusters",
-	[VR_NTFS_SECURE] = "the access rights",
-	[VR_NTFS_UPCASE] = "the table of upper case letters",
-	[VR_NTFS_EXTEND] = "the folder of quotas and change journal",
-};
-
-/* Without these nothing mounts the volume. */
-#define NEEDED                                                                 \
-	(1u << VR_NTFS_MFT | 1u << VR_NTFS_MIRROR | 1u << VR_NTFS_VOLUME |     \
-	 1u << VR_NTFS_ATTRDEF | 1u << VR_NTFS_ROOT | 1u << VR_NTFS_CLUSTERS | \
-	 1u << VR_NTFS_UPCASE)
-
-static int
-list_names(unsigned which, char **ret)
-{
-	struct vr_text t = {0};
-
-	for (unsigned i = 0; i < VR_NTFS_FILES; i++)
-		if (which >> i & 1)
-			vr_text_format(&t, "%s%s", t.length ? ", " : "",
-				       names[i]);
-	return vr_text_finish(&t, ret);
-}
-
-static int
-tell_gone(struct job *j, unsigned gone)
-{
-	vr_cleanup(vr_free_p) char *list = NULL;
-	int r = list_names(gone, &list);
-
-	if (r < 0)
-		return r;
-	if (gone & NEEDED)
-		return vr_findings_add(
-			&j->plan->findings, VR_LOSS, "ntfs-records-lost",
-			"%s: the records of NTFS's own files are lost, and there "
-			"is no copy of them: %s. No system mounts the volume so. "
-			"The files' own records may well be there: read them one "
-			"by one instead, here or with a tool that looks for file "
-			"records.",
-			j->node->name, list);
-	return vr_findings_add(
-		&j->plan->findings, VR_WARNING, "ntfs-records-lost",
-		"%s: the records of some of NTFS's own files are lost, and there "
-		"is no copy of them: %s. The volume can be read without; before "
-		"it is written again Windows' chkdsk has to rebuild them.",
-		j->node->name, list);
-}
-
-static int
-tell_lost_records(struct job *j, uint64_t mirror_whole)
-{
-	struct vr_ntfs_clues clues;
-	uint64_t off = j->look.boot.mft_cluster * j->look.boot.cluster_bytes;
-	unsigned all = (1u << VR_NTFS_FILES) - 1, gone;
-	int r = vr_ntfs_clues(j->node->source, off, &clues);
-
-	if (r < 0)
-		return r;
-	gone = all & ~clues.whole & ~(unsigned)mirror_whole;
-	return gone ? tell_gone(j, gone) : 0;
-}
-
 static int
 plan_records(struct job *j)
 {
@@ -353,7 +279,8 @@ plan_records(struct job *j)
 		if (r == 0)
 			r = plan_mirror(j, &mft, &mirror);
 		if (r == 0)
-			r = tell_lost_records(j, mirror.whole);
+			r = vr_ntfs_tell_lost(j->plan, j->node, &j->look,
+					      mirror.whole);
 		vr_window_free(&mirror.w);
 	}
 	vr_window_free(&mft.w);

@@ -240,6 +240,58 @@ class TestMkntfsLayout(Guest):
         self.assertEqual(self.assert_files(), len(self.truth))
 
 
+class TestOwnFiles(Guest):
+    """What NTFS keeps of itself in files, hit by a stripe."""
+
+    def lose(self, *kinds):
+        """Ciphertext over what these (record, attribute) occupy."""
+        self.lost = []
+        for number, kind in kinds:
+            extents = guests.istat_extents(self.original, number, self.cluster,
+                                           self.start)
+            self.lost += [piece for (k, _), pieces in extents.items()
+                          if k == kind for piece in pieces]
+        self.assertTrue(self.lost)
+        lines, at = [], 0
+        with open(self.flat, "r+b") as out:
+            for start, end in sorted(self.lost):
+                out.seek(start)
+                out.write(os.urandom(end - start))
+                lines += ["0x%x 0x%x +" % (at, start - at)] * (at < start)
+                lines.append("0x%x 0x%x -" % (start, end - start))
+                at = end
+        lines.append("0x%x 0x%x +" % (at, os.path.getsize(self.flat) - at))
+        self.map = self.aside("map")
+        with open(self.map, "w", encoding="ascii") as out:
+            out.write("0x0 + 1\n" + "\n".join(lines) + "\n")
+
+    def told(self, code):
+        found = [f for f in self.doc["findings"] if f["code"] == code]
+        self.assertEqual(len(found), 1, self.doc["findings"])
+        return found[0]
+
+    def test_root_folder(self):
+        self.build(300 * MIB, 2048, table="mbr", files=200)
+        self.lose((5, 160))
+        self.recover("--map=" + self.map)
+        self.assertEqual(self.told("ntfs-root-lost")["severity"], "loss")
+        self.assertIn("vmdk-rescue ls", self.told("ntfs-root-lost")["text"])
+        said = support.run("ls", "--map=" + self.map, "--json", self.flat)
+        whole = [json.loads(line)["path"].split("/")[-1] for line in
+                 said.out.splitlines()]
+        for path in self.truth:
+            self.assertIn(os.path.basename(path), whole)
+
+    def test_access_rights_and_letters(self):
+        self.build(300 * MIB, 2048, table="mbr", files=10)
+        self.lose((6, 128), (10, 128))
+        self.recover("--map=" + self.map)
+        self.assertIn("letters", self.told("ntfs-letters-lost")["code"])
+        self.assertIn("free clusters",
+                      self.told("ntfs-system-files-hit")["text"])
+        self.assertNotIn("ntfs-root-lost", self.codes())
+
+
 class TestHealthy(Guest):
     def test_nothing_is_repaired(self):
         for start, layout, cluster in ((0, "mkntfs", 4096), (63, "mkntfs", 512),

@@ -163,5 +163,47 @@ class Former(Guest):
         self.assertEqual({s["risk"] for s in doc["steps"]}, {"guessed"})
 
 
+class Unknown(Guest):
+    """Where nothing answers, something is said."""
+
+    def told(self, doc):
+        return {f["text"].split(":")[0].split(" holds")[0]: f
+                for f in doc["findings"] if f["code"] == "volume-unknown"}
+
+    def test_whole_disk(self):
+        disk = self.disk("web01", 200)
+        tool("mkswap", disk)
+        self.hit(disk)
+        told = self.told(self.dump(disk))
+        self.assertEqual(list(told), ["disk1"])
+        self.assertEqual(told["disk1"]["severity"], "warning")
+        self.assertIn("--scan", told["disk1"]["text"])
+
+    def test_partitions(self):
+        """Every other MiB is gone: those at an even one lost their heads."""
+        disk = self.disk("web01", 302)
+        sgdisk(disk, [(4096, "+16M", "8200", "swap"),
+                      (0, "+16M", "8e00", "lvm"),
+                      (0, "+16M", "8300", "linux"),
+                      (0, "+16M", "ef02", "bios"),
+                      (0, "+16M", "0c01", "reserved")])
+        self.hit(disk, wave=2, args=None)
+        told = self.told(self.dump(disk))
+        self.assertEqual(set(told), {"disk1-p%d" % i for i in (1, 2, 3)})
+        self.assertEqual({f["severity"] for f in told.values()}, {"loss"})
+        self.assertIn("mkswap", told["disk1-p1"]["text"])
+        self.assertIn("/etc/lvm/backup", told["disk1-p2"]["text"])
+
+    def test_what_is_empty_and_what_is_merely_unknown(self):
+        disk = self.disk("web01", 200)
+        sgdisk(disk, [(0, "+50M", LINUX, "raw"), (0, "+50M", LINUX, "empty")])
+        with open(disk, "r+b") as out:
+            out.seek(MIB)
+            out.write(b"a database of somebody's own" * 1000)
+        told = self.told(self.dump(disk))
+        self.assertEqual(list(told), ["disk1-p1"])
+        self.assertEqual(told["disk1-p1"]["severity"], "note")
+
+
 if __name__ == "__main__":
     support.main()
