@@ -71,7 +71,8 @@ write_line(struct copying *c, const struct vr_entry_info *e,
 	   const struct vr_copied *copied)
 {
 	struct json_object *one =
-		files_json(c->walk, copied->index, c->volume, e);
+		files_json(c->walk, copied->index, c->volume, e,
+			   c->options->check ? &copied->content : NULL);
 
 	json_object_object_add(one, "copied",
 			       json_object_new_boolean(copied->copied));
@@ -93,6 +94,9 @@ static void
 count(struct copying *c, const struct vr_entry_info *e,
       const struct vr_copied *copied)
 {
+	enum vr_fate fate = c->options->check && e->how ? copied->content.fate
+							: e->fate;
+
 	if (copied->error)
 		c->failed++;
 	else if (!e->how)
@@ -100,9 +104,9 @@ count(struct copying *c, const struct vr_entry_info *e,
 	else if (e->kind != VR_FILE_REGULAR)
 		return;
 	else if (copied->copied)
-		c->copied[e->fate]++;
+		c->copied[fate]++;
 	else
-		c->left[e->fate]++;
+		c->left[fate]++;
 	c->there += copied->was_there;
 }
 
@@ -129,6 +133,7 @@ copy_volume(void *data, struct files *f, const struct vr_walk *walk,
 		.size = sizeof(how),
 		.partial = f->options->partial,
 		.unverified = f->options->partial,
+		.check = f->options->check,
 		.choose = choose,
 		.each = each,
 		.data = c,
@@ -245,7 +250,7 @@ const struct command command_copy = {
 	.name = "copy",
 	.operands = "DISK [PATH...]",
 	.summary = "copy whole files out of a guest, with their hashes",
-	.options = "oPwyxNsnacmpVjq",
+	.options = "oPkwyxNsnacmpVjq",
 	.needs_path = true,
 	.run = copy_run,
 };

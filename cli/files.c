@@ -163,9 +163,34 @@ put_owner(struct json_object *to, const struct vr_entry_info *e)
 	put(to, "attributes", json_object_new_uint64(e->attributes));
 }
 
+static struct json_object *
+json_of_content(const struct vr_content_info *c)
+{
+	struct json_object *one = json_object_new_object();
+
+	put(one, "kind", json_of_text(c->kind));
+	put(one, "state", json_object_new_string(vr_check_name(c->check)));
+	put(one, "checksummed", json_object_new_boolean(c->checksummed));
+	put(one, "why", json_of_text(c->why));
+	return one;
+}
+
+int
+files_check(const struct options *options, const struct vr_walk *walk,
+	    size_t index, struct vr_entry_info *e, struct vr_content_info *ret)
+{
+	int r = 0;
+
+	if (options->check)
+		r = vr_walk_content(walk, index, ret);
+	if (r == 0 && options->check && e->how)
+		e->fate = ret->fate;
+	return r;
+}
+
 struct json_object *
 files_json(const struct vr_walk *walk, size_t index, const char *volume,
-	   const struct vr_entry_info *e)
+	   const struct vr_entry_info *e, const struct vr_content_info *content)
 {
 	struct json_object *one = json_object_new_object();
 
@@ -189,6 +214,7 @@ files_json(const struct vr_walk *walk, size_t index, const char *volume,
 	put(one, "lost_bytes", json_object_new_uint64(e->lost_bytes));
 	put(one, "doubted_bytes", json_object_new_uint64(e->doubted_bytes));
 	put(one, "lost", json_of_lost(walk, index));
+	put(one, "content", content ? json_of_content(content) : NULL);
 	return one;
 }
 

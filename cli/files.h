@@ -33,10 +33,16 @@ files_run(const struct options *options, files_each each, void *data,
 bool files_wants(const struct options *options, const char *volume,
 		 const struct vr_entry_info *entry);
 
-/* All that is known of an entry; lost ranges where the walk is given. */
+/* All that is known of an entry; content NULL: that was not looked at. */
 struct json_object *files_json(const struct vr_walk *walk, size_t index,
 			       const char *volume,
-			       const struct vr_entry_info *entry);
+			       const struct vr_entry_info *entry,
+			       const struct vr_content_info *content);
+
+/* The content where it is asked for, and the fate that it leaves the entry. */
+int files_check(const struct options *options, const struct vr_walk *walk,
+		size_t index, struct vr_entry_info *entry,
+		struct vr_content_info *ret);
 
 /* "2023-02-03 14:05", or dashes. */
 const char *files_time(int64_t time, char room[20]);

@@ -24,26 +24,30 @@ colour_of(enum vr_fate fate)
 }
 
 static void
-print_entry(const struct vr_entry_info *e, const char *volume)
+print_entry(const struct vr_entry_info *e, const char *volume,
+	    const struct vr_content_info *content)
 {
 	char *shown = vr_printable(e->path);
 	char time[20], size[24] = "-";
 
 	if (e->has_length)
 		snprintf(size, sizeof(size), "%" PRIu64, e->length);
-	printf("%s%-10s%s %14s  %s  %s/%s%s\n",
+	printf("%s%-10s%s %14s  %s  %s/%s%s",
 	       render_colour(stdout, colour_of(e->fate)), vr_fate_name(e->fate),
 	       render_colour(stdout, PLAIN), size,
 	       files_time(e->modified, time), volume, shown ? shown : "?",
 	       e->kind == VR_FILE_FOLDER ? "/" : "");
+	if (content->why)
+		printf("  (%s: %s)", content->kind, content->why);
+	putchar('\n');
 	free(shown);
 }
 
 static void
 print_json(const struct vr_walk *walk, size_t index, const char *volume,
-	   const struct vr_entry_info *e)
+	   const struct vr_entry_info *e, const struct vr_content_info *content)
 {
-	struct json_object *one = files_json(walk, index, volume, e);
+	struct json_object *one = files_json(walk, index, volume, e, content);
 
 	printf("%s\n", json_object_to_json_string_ext(
 			       one, JSON_C_TO_STRING_PLAIN |
@@ -59,18 +63,24 @@ list_volume(void *data, struct files *f, const struct vr_walk *walk,
 	const struct options *o = f->options;
 
 	for (size_t i = 0; i < vr_walk_entries(walk); i++) {
+		struct vr_content_info content = {.size = sizeof(content)};
 		struct vr_entry_info e = {.size = sizeof(e)};
+		int r;
 
 		vr_walk_entry(walk, i, &e);
 		if (!*e.path || !files_wants(o, volume, &e))
 			continue;
+		r = files_check(o, walk, i, &e, &content);
+		if (r < 0)
+			return r;
 		l->shown++;
 		if (e.kind == VR_FILE_REGULAR || !e.how)
 			l->counts[e.fate]++;
 		if (o->json)
-			print_json(walk, i, volume, &e);
+			print_json(walk, i, volume, &e,
+				   o->check ? &content : NULL);
 		else if (!o->quiet)
-			print_entry(&e, volume);
+			print_entry(&e, volume, &content);
 	}
 	return 0;
 }
@@ -104,7 +114,7 @@ const struct command command_ls = {
 	.name = "ls",
 	.operands = "DISK [PATH...]",
 	.summary = "list the files of a guest, and what is left of each",
-	.options = "wyxNsnacmpVjq",
+	.options = "kwyxNsnacmpVjq",
 	.needs_path = true,
 	.run = ls_run,
 };

@@ -64,6 +64,9 @@ static const struct option_row {
 	{'r', false, "resume", NULL, "go on with an export that was cut short"},
 	{'P', false, "partial", NULL,
 	 "also what bytes are lost of, with a list of them"},
+	{'k', false, "check", NULL,
+	 "look into archives, pictures and documents, too: what does not hold "
+	 "up by its own checksums is not called intact"},
 	{'y', false, "only", "GLOB", "only files whose name or path fits"},
 	{'x', false, "exclude", "GLOB", "no files whose name or path fits"},
 	{'N', false, "newer", "DATE",
@@ -335,6 +338,8 @@ take(struct options *o, int letter, const char *argument)
 		return o->resume = true;
 	case 'P':
 		return o->partial = true;
+	case 'k':
+		return o->check = true;
 	case 'y':
 		o->only = argument;
 		return true;

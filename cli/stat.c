@@ -61,7 +61,8 @@ print_extents(const struct vr_walk *walk, size_t index)
 
 static void
 print_entry(const struct vr_walk *walk, size_t index, const char *volume,
-	    const struct vr_entry_info *e)
+	    const struct vr_entry_info *e,
+	    const struct vr_content_info *content)
 {
 	char *shown = vr_printable(e->path);
 	char time[20];
@@ -84,6 +85,14 @@ print_entry(const struct vr_walk *walk, size_t index, const char *volume,
 		render_field_f(stdout, AT, "Owner",
 			       "%" PRIu32 ":%" PRIu32 ", mode %04o", e->uid,
 			       e->gid, (unsigned)e->mode & 07777);
+	if (content->kind)
+		render_field_f(stdout, AT, "Content", "%s, %s%s%s%s",
+			       content->kind, vr_check_name(content->check),
+			       content->checksummed
+				       ? ""
+				       : " by its structure, no checksums",
+			       content->why ? ": " : "",
+			       content->why ? content->why : "");
 	print_extents(walk, index);
 	free(shown);
 }
@@ -96,8 +105,10 @@ stat_volume(void *data, struct files *f, const struct vr_walk *walk,
 
 	for (int i = 1; i < f->options->path_count; i++) {
 		const char *path = f->options->paths[i];
+		struct vr_content_info content = {.size = sizeof(content)};
 		struct vr_entry_info e = {.size = sizeof(e)};
 		size_t index, n = strlen(volume);
+		int r;
 
 		while (*path == '/')
 			path++;
@@ -107,9 +118,13 @@ stat_volume(void *data, struct files *f, const struct vr_walk *walk,
 			continue;
 		++*found;
 		vr_walk_entry(walk, index, &e);
+		r = files_check(f->options, walk, index, &e, &content);
+		if (r < 0)
+			return r;
 		if (f->options->json) {
 			struct json_object *one =
-				files_json(walk, index, volume, &e);
+				files_json(walk, index, volume, &e,
+					   f->options->check ? &content : NULL);
 
 			printf("%s\n",
 			       json_object_to_json_string_ext(
@@ -118,7 +133,7 @@ stat_volume(void *data, struct files *f, const struct vr_walk *walk,
 					       JSON_C_TO_STRING_NOSLASHESCAPE));
 			json_object_put(one);
 		} else {
-			print_entry(walk, index, volume, &e);
+			print_entry(walk, index, volume, &e, &content);
 		}
 	}
 	return 0;
@@ -151,7 +166,7 @@ const struct command command_stat = {
 	.name = "stat",
 	.operands = "DISK PATH...",
 	.summary = "show the parts of a file against the damage",
-	.options = "wsnacmpVjq",
+	.options = "kwsnacmpVjq",
 	.needs_path = true,
 	.run = stat_run,
 };

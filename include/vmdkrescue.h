@@ -653,6 +653,32 @@ VR_API int vr_walk_xattrs(const struct vr_walk *walk, size_t index,
 				      const void *value, size_t n),
 			  void *data);
 
+/* What a file's own checksums and lengths say of its bytes. */
+enum vr_check {
+	VR_CHECK_NONE, /* it has none that could be checked */
+	VR_CHECK_SOUND,
+	VR_CHECK_BROKEN,
+};
+
+VR_API const char *vr_check_name(enum vr_check check);
+
+struct vr_content_info {
+	size_t size; /* sizeof(struct vr_content_info) */
+	enum vr_check check;
+	const char *kind; /* static: "png"; NULL where it is none we know */
+	bool checksummed; /* false: only the structure could be looked at */
+	const char *why;  /* static, where it is broken */
+	/* The entry's, but never intact where the content is broken. */
+	enum vr_fate fate;
+};
+
+/*
+ * Reads all of the file. A file that was broken before the attack is broken here,
+ * too; one that is sound here and has bytes in doubt stays in doubt.
+ */
+VR_API int vr_walk_content(const struct vr_walk *walk, size_t index,
+			   struct vr_content_info *ret);
+
 /* What became of one entry in a copy. */
 struct vr_copied {
 	size_t size;	  /* sizeof(struct vr_copied) */
@@ -661,6 +687,7 @@ struct vr_copied {
 	bool copied, was_there;
 	char sha256[65];   /* of regular files that were copied, or empty */
 	const char *error; /* a sentence, where it could not be written */
+	struct vr_content_info content; /* where that was to be checked */
 };
 
 struct vr_copy_options {
@@ -668,6 +695,7 @@ struct vr_copy_options {
 	/* Not only what is intact: lost ranges become holes, listed in NAME.lost. */
 	bool partial;
 	bool unverified; /* what nothing is known to be lost of, too */
+	bool check;	 /* what files say of their own bytes counts, too */
 	/* Takes an entry or leaves it; NULL: all. */
 	bool (*choose)(void *data, const struct vr_entry_info *entry);
 	/* Called for each; an answer other than 0 ends the copy. */

@@ -313,11 +313,12 @@ copy_folder(struct copier *c, size_t index, const struct vr_entry_info *e,
 }
 
 static bool
-is_wanted(const struct vr_copy_options *o, const struct vr_entry_info *e)
+is_wanted(const struct vr_copy_options *o, const struct vr_entry_info *e,
+	  enum vr_fate fate)
 {
 	if (e->kind == VR_FILE_FOLDER)
 		return true;
-	switch (e->fate) {
+	switch (fate) {
 	case VR_FATE_INTACT:
 		return true;
 	case VR_FATE_PARTIAL:
@@ -334,11 +335,16 @@ static int
 copy_entry(struct copier *c, size_t index, const struct vr_entry_info *e,
 	   const char *path, struct vr_copied *copied)
 {
+	enum vr_fate fate = e->fate;
 	const char *name;
-	int folder, r;
+	int folder, r = 0;
 
-	if (!is_wanted(c->options, e) || !e->how)
-		return 0;
+	if (c->options->check && e->how) {
+		r = vr_walk_content(c->walk, index, &copied->content);
+		fate = copied->content.fate;
+	}
+	if (r < 0 || !is_wanted(c->options, e, fate) || !e->how)
+		return r;
 	r = vr_landing_folder(c->landing, path, &folder, &name);
 	if (r < 0)
 		return r;
@@ -381,7 +387,10 @@ copy_all(struct copier *c)
 	for (size_t i = 0; r == 0 && i < vr_walk_entries(c->walk); i++) {
 		struct vr_entry_info e = {.size = sizeof(e)};
 		vr_cleanup(vr_free_p) char *path = NULL;
-		struct vr_copied copied = {.size = sizeof(copied)};
+		struct vr_copied copied = {
+			.size = sizeof(copied),
+			.content.size = sizeof(copied.content),
+		};
 
 		vr_walk_entry(c->walk, i, &e);
 		if (*e.path == '\0' ||
