@@ -276,6 +276,39 @@ plan_tables(struct job *j)
 	return r == 0 && both_lost ? tell_lost_table(j, both_lost) : r;
 }
 
+/* --- the root folder ------------------------------------------------------ */
+
+static uint64_t
+root_of(const struct vr_fat_boot *b, size_t *ret_bytes)
+{
+	uint64_t root = b->root_sector * b->sector_bytes;
+
+	*ret_bytes = (size_t)b->root_entries * 32;
+	if (b->bits != 32)
+		return root;
+	*ret_bytes = b->cluster_bytes;
+	return root + (uint64_t)(b->root_cluster - 2) * b->cluster_bytes;
+}
+
+static int
+tell_lost_root(struct job *j)
+{
+	size_t bytes;
+	uint64_t root = root_of(&j->boot, &bytes);
+	bool lost = false;
+	int r = is_lost(j, root, bytes, &lost);
+
+	if (r < 0 || !lost)
+		return r;
+	return vr_findings_add(
+		&j->plan->findings, VR_LOSS, "fat-root-lost",
+		"%s: of its root folder, %zu bytes at byte %" PRIu64
+		" of it, some or all is lost: what that named is not reached by "
+		"mounting. The other folders still name themselves: a tool that "
+		"searches for them, as testdisk or fls -r of orphans, finds most.",
+		j->node->name, bytes, root);
+}
+
 /* --- the row -------------------------------------------------------------- */
 
 static int
@@ -303,7 +336,9 @@ fat_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 		r = plan_copy(&j);
 	if (r == 0)
 		r = plan_counters(&j);
-	return r == 0 ? plan_tables(&j) : r;
+	if (r == 0)
+		r = plan_tables(&j);
+	return r == 0 ? tell_lost_root(&j) : r;
 }
 
 const struct vr_repair vr_repair_fat = {

@@ -96,6 +96,20 @@ class TestFat(Guest):
                                           first + fat + 1024)])
         self.assertIn("fat-table-lost", self.codes())
 
+    def test_a_lost_root_folder_is_told(self):
+        for bits, length in ((16, 32 * MIB), (32, 64 * MIB)):
+            with self.subTest(bits=bits):
+                self.build(length, bits)
+                with open(self.flat, "rb") as data:
+                    boot = data.read(512)
+                each = int.from_bytes(boot[22:24] if bits == 16 else
+                                      boot[36:40], "little")
+                root = 512 * (int.from_bytes(boot[14:16], "little")
+                              + boot[16] * each)
+                self.dump([(root, root + 512)])
+                self.assertIn("fat-root-lost", self.codes())
+                self.assertEqual(self.volume["opens"], True)
+
     def test_healthy(self):
         for bits, length in ((12, 4 * MIB), (16, 32 * MIB), (32, 64 * MIB)):
             with self.subTest(bits=bits):
