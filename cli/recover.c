@@ -116,6 +116,7 @@ recover_vm(const struct vr_vm *vm, const char *path,
 	int r;
 
 	how.no_repairs = options->no_repairs;
+	how.second_opinion = true;
 	r = vr_guest_open(vm, &how, &guest);
 	if (r < 0)
 		return show_error(path, options, r);

@@ -95,6 +95,8 @@ show_evidence(const struct vr_volume_info *v)
 			       vr_score_name(v->type_score),
 			       v->rival ? "; as good a claim: " : "",
 			       v->rival ? v->rival : "");
+	if (v->second_opinion)
+		render_field(stdout, 2, AT, "libblkid", v->second_opinion);
 	if (v->uuid)
 		render_field(stdout, 2, AT, "UUID", v->uuid);
 	if (v->entry_type)
@@ -160,11 +162,13 @@ static enum exit_status
 volumes_of(const struct vr_vm *vm, const char *path,
 	   const struct options *options)
 {
-	const struct vr_guest_options how = progress_guest(options);
+	struct vr_guest_options how = progress_guest(options);
 	enum exit_status status;
 	struct vr_guest *guest;
-	int r = vr_guest_open(vm, &how, &guest);
+	int r;
 
+	how.second_opinion = true;
+	r = vr_guest_open(vm, &how, &guest);
 	if (r < 0)
 		return show_error(path, options, r);
 	progress_clear();

@@ -497,6 +497,8 @@ struct vr_volume_info {
 	uint64_t bytes[VR_DAMAGES];
 	/* Of the file system's own structures; 0 of 0 where that is not known. */
 	uint64_t metadata_bytes, metadata_lost;
+	/* What libblkid takes it for, in its words; NULL: nothing, or not asked. */
+	const char *second_opinion;
 };
 
 /* One repair: what is put back, on what evidence, at what risk. */
@@ -526,6 +528,7 @@ struct vr_guest_options {
 	bool count_metadata; /* fill metadata_bytes and metadata_lost */
 	vr_progress progress;
 	void *progress_data;
+	bool second_opinion; /* ask libblkid, too, if that is built in */
 };
 
 /*

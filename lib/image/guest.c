@@ -10,6 +10,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "image/guest.h"
+#include "image/opinion.h"
 
 static int
 build_tree(const struct vr_guest *g, struct vr_source *const *disks,
@@ -240,6 +241,8 @@ vr_guest_open(const struct vr_vm *vm, const struct vr_guest_options *options,
 		r = look_again(g);
 	if (r == 0)
 		r = count_all(g);
+	if (r == 0 && g->options.second_opinion)
+		r = vr_opinions_ask(g);
 	if (r == 0)
 		*ret = vr_steal(g);
 	return r;
@@ -255,6 +258,7 @@ vr_guest_free(struct vr_guest *g)
 	free(g->sources);
 	free(g->heads);
 	free(g->sums);
+	free(g->opinions);
 	vr_plan_free(g->plan);
 	vr_tree_free(g->after);
 	vr_tree_free(g->tree);
@@ -348,6 +352,8 @@ vr_guest_volume(const struct vr_guest *g, size_t index,
 	memcpy(info.bytes, g->sums[index].bytes, sizeof(info.bytes));
 	tell_entry(node, &info);
 	tell_content(g, index, &info);
+	if (g->opinions)
+		info.second_opinion = or_null(g->opinions[index]);
 	memcpy(ret, &info, vr_min(ret->size, sizeof(info)));
 }
 

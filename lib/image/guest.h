@@ -2,6 +2,7 @@
 #ifndef VR_IMAGE_GUEST_H
 #define VR_IMAGE_GUEST_H
 
+#include "guest/blkid.h"
 #include "image/vm.h"
 #include "repair/plan.h"
 
@@ -22,6 +23,8 @@ struct vr_guest {
 	struct vr_source **sources;
 	enum vr_head *heads;
 	struct vr_volume_sums *sums;
+	/* Of libblkid; NULL where it was not asked. */
+	char (*opinions)[VR_OPINION_ROOM];
 };
 VR_CLEANUP_FOR(struct vr_guest, vr_guest_free)
 

@@ -99,6 +99,7 @@ json_of_volume(const struct vr_guest *g, size_t index)
 	put_text(one, "table", v.table);
 	put(one, "entry", json_of_entry(&v));
 	put(one, "content", json_of_content(&v));
+	put_text(one, "second_opinion", v.second_opinion);
 	put(one, "bytes", json_of_bytes(v.bytes));
 	return one;
 }

@@ -582,6 +582,54 @@ start=1028160, size=1012095, type=7
             self.assertIsNone(doc["volumes"][0]["table"])
 
 
+class SecondOpinion(Tables):
+    """libblkid is asked about every volume, and believed in nothing."""
+
+    def volumes(self, flat):
+        doc = support.run("volumes", "--json", flat).json()
+        if all(v["second_opinion"] is None for v in doc["volumes"]):
+            self.skipTest("built without libblkid")
+        return ([(v["name"], v["second_opinion"]) for v in doc["volumes"]],
+                [f["text"] for f in doc["findings"]
+                 if f["code"] == "second-opinion"])
+
+    def test_what_only_one_of_them_knows(self):
+        flat = self.disk(64 * MIB)
+        tool("sfdisk", "-q", flat, data=b"label: dos\n2048,20480,81\n"
+             b"22528,40960,83\n")
+        part = self.sparse("../part", 10 * MIB)
+        tool("mkfs.minix", part)
+        copy_sparse(part, flat, MIB)
+        mkfs(flat, "ext4", 11 * MIB, 20 * MIB)
+        said, told = self.volumes(flat)
+        self.assertEqual(said, [("disk1", None), ("disk1-p1", "minix"),
+                                ("disk1-p2", "ext4")])
+        self.assertEqual(len(told), 1)
+        self.assertIn("disk1-p1: libblkid takes it for 'minix'", told[0])
+
+    def test_one_volume_with_two_signatures(self):
+        flat = self.disk(300 * MIB)
+        mkfs(flat, "ext4", 0, 300 * MIB)
+        # The first sector of ext4 is free: a Squashfs of version 4.
+        write(flat, 0, struct.pack("<4s24xHH", b"hsqs", 4, 0))
+        said, told = self.volumes(flat)
+        self.assertEqual(said, [("disk1", "several")])
+        self.assertEqual(len(told), 1)
+
+    def test_agreement_after_the_repairs(self):
+        flat = self.disk(2 * GIB)
+        mkfs(flat, "ext4", 0, 2 * GIB)
+        self.hit(flat)
+        said, told = self.volumes(flat)
+        self.assertEqual((said, told), ([("disk1", "ext4")], []))
+
+    def test_a_length_that_no_file_has(self):
+        flat = self.disk(1 << 43)
+        mkfs(flat, "xfs", 0, 400 * MIB)
+        said, _ = self.volumes(flat)
+        self.assertEqual(said, [("disk1", "xfs")])
+
+
 @contextlib.contextmanager
 def loop_rw(path, *options):
     if os.geteuid() != 0:
