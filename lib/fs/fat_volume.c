@@ -218,6 +218,23 @@ vr_fat_objects(struct vr_fs *fs, vr_object_each each, void *data)
 	return r;
 }
 
+static struct vr_name
+name_of(const struct vr_fat *f, const struct vr_fat_file *file)
+{
+	return (struct vr_name){
+		.parent = file->folder,
+		.child = file->id,
+		.trust = file->doubted ? VR_TRUST_DOUBT : VR_TRUST_SURE,
+		.how = "directory",
+		.name = f->text.items + file->name,
+		.length = file->name_length,
+		.kind = is_folder(file) ? VR_FILE_FOLDER : VR_FILE_REGULAR,
+		.has_size = true,
+		.size = file->size,
+		.modified = file->modified,
+	};
+}
+
 int
 vr_fat_names(struct vr_fs *fs, vr_name_each each, void *data)
 {
@@ -225,23 +242,12 @@ vr_fat_names(struct vr_fs *fs, vr_name_each each, void *data)
 	int r = 0;
 
 	for (size_t i = 0; r == 0 && i < f->files.count; i++) {
-		const struct vr_fat_file *file = &f->files.items[i];
-		const struct vr_name name = {
-			.parent = file->folder,
-			.child = file->id,
-			.trust = file->doubted ? VR_TRUST_DOUBT : VR_TRUST_SURE,
-			.how = "directory",
-			.name = f->text.items + file->name,
-			.length = file->name_length,
-			.kind = is_folder(file) ? VR_FILE_FOLDER
-						: VR_FILE_REGULAR,
-			.has_size = true,
-			.size = file->size,
-			.modified = file->modified,
-		};
+		struct vr_name name;
 
-		if (file->name_length)
-			r = each(data, &name);
+		if (f->files.items[i].name_length == 0)
+			continue;
+		name = name_of(f, &f->files.items[i]);
+		r = each(data, &name);
 	}
 	return r;
 }
