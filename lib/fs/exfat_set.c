@@ -24,7 +24,8 @@ checksum(const uint8_t *p, size_t n)
 
 	for (size_t i = 0; i < n; i++)
 		if (i != 2 && i != 3)
-			sum = (uint16_t)((sum << 15 | sum >> 1) + p[i]);
+			sum = (uint16_t)(((uint32_t)sum << 15 | sum >> 1) +
+					 p[i]);
 	return sum;
 }
 
@@ -44,8 +45,8 @@ name_holds(const uint8_t *stream, const uint8_t *units)
 			return false;
 		if (low >= 'a' && low <= 'z')
 			low = (uint8_t)(low - 'a' + 'A');
-		sum = (uint16_t)((sum << 15 | sum >> 1) + low);
-		sum = (uint16_t)(sum << 15 | sum >> 1);
+		sum = (uint16_t)(((uint32_t)sum << 15 | sum >> 1) + low);
+		sum = (uint16_t)((uint32_t)sum << 15 | sum >> 1);
 	}
 	return sum == vr_load_le16(stream + 4);
 }

@@ -87,7 +87,8 @@ mend_sets(uint8_t *disk)
 			continue;
 		for (size_t i = 0; i < n; i++)
 			if (i != 2 && i != 3)
-				sum = (uint16_t)((sum << 15 | sum >> 1) +
+				sum = (uint16_t)(((uint32_t)sum << 15 |
+						  sum >> 1) +
 						 disk[at + i]);
 		vr_store_le16(disk + at + 2, sum);
 	}
