@@ -306,13 +306,15 @@ static int
 add_links(struct chain *c, uint32_t first, struct vr_fat_link *ret_last)
 {
 	struct vr_fat_cursor cursor;
-	uint32_t cluster = first;
+	uint32_t cluster = first, steps = 0;
 	int r = 0;
 
 	*ret_last = (struct vr_fat_link){.kind = VR_FAT_WRONG};
 	vr_fat_cursor_open(&c->f->table, &cursor);
+	/* A chain that comes round again has no end. */
 	while (r == 0 && c->off < c->bytes &&
-	       vr_fat_is_cluster(c->f, cluster)) {
+	       vr_fat_is_cluster(c->f, cluster) &&
+	       steps++ < c->f->table.clusters) {
 		r = add(c, VR_PIECE_DATA, vr_fat_place(c->f, cluster),
 			c->f->cluster_bytes);
 		if (r == 0)
