@@ -5,6 +5,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/search.h"
 #include "base/vector.h"
 
 struct pieces {
@@ -118,17 +119,8 @@ settle(struct vr_extents *e, uint64_t size, uint64_t volume_size)
 static size_t
 piece_ending_above(const struct pieces *p, uint64_t off)
 {
-	size_t low = 0, high = p->count;
-
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (p->items[middle].off + p->items[middle].length > off)
-			high = middle;
-		else
-			low = middle + 1;
-	}
-	return low;
+	return VR_FIRST(p->count, i,
+			p->items[i].off + p->items[i].length > off);
 }
 
 static int

@@ -14,6 +14,4 @@
 int vr_walk_make(struct vr_fs *fs, vr_progress progress, void *progress_data,
 		 struct vr_walk **ret);
 
-#define VR_WALK_OBJECTS_MOST (UINT64_C(256) << 20)
-
 #endif
