@@ -109,6 +109,8 @@ def places(image, sector=512):
         text = windows.run("istat", image, number).decode(errors="replace")
         sectors = [int(n) for n in re.findall(
             r"\d+", text.split("Sectors:")[1])] if "Sectors:" in text else []
+        # Sector 0 is the boot sector: it fills the list up.
+        sectors = [n for n in sectors if n]
         pieces = []
         for i, n in enumerate(sectors):
             if pieces and pieces[-1][1] + pieces[-1][2] == n * sector:
