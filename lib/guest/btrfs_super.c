@@ -10,6 +10,9 @@
 #define MAGIC	      "_BHRfS_M"
 #define SUM_BYTES     32
 #define METADATA_UUID 0x400 /* of the incompatible features */
+#define BACKUPS_AT    2859
+#define BACKUP_BYTES  168
+#define BACKUPS	      4
 
 uint64_t
 vr_btrfs_mirror(unsigned number)
@@ -29,10 +32,16 @@ is_mirror(uint64_t place)
 	return false;
 }
 
+uint32_t
+vr_btrfs_crc(const uint8_t *bytes, size_t n)
+{
+	return ~vr_crc32c(UINT32_MAX, bytes, n);
+}
+
 static uint32_t
 sum_of(const uint8_t *block, size_t n)
 {
-	return ~vr_crc32c(UINT32_MAX, block + SUM_BYTES, n - SUM_BYTES);
+	return vr_btrfs_crc(block + SUM_BYTES, n - SUM_BYTES);
 }
 
 void
@@ -59,6 +68,32 @@ fields_agree(const struct vr_btrfs *fs)
 	       fs->system_length <= VR_BTRFS_SYSTEM_MOST;
 }
 
+static struct vr_btrfs_root
+decode_root(const uint8_t *backup, unsigned at, unsigned level_at)
+{
+	return (struct vr_btrfs_root){
+		.bytenr = vr_load_le64(backup + at),
+		.generation = vr_load_le64(backup + at + 8),
+		.level = backup[level_at],
+	};
+}
+
+/* The backups tell the tops of trees that else only the tree of roots knows. */
+static void
+decode_backups(const uint8_t *p, struct vr_btrfs *fs)
+{
+	for (unsigned i = 0; i < BACKUPS; i++) {
+		const uint8_t *backup = p + BACKUPS_AT + i * BACKUP_BYTES;
+
+		if (vr_load_le64(backup) != fs->root ||
+		    vr_load_le64(backup + 8) != fs->generation)
+			continue;
+		fs->files_root = decode_root(backup, 48, 155);
+		fs->device_root = decode_root(backup, 64, 156);
+		fs->sums_root = decode_root(backup, 80, 157);
+	}
+}
+
 static void
 decode(const uint8_t *p, struct vr_btrfs *fs)
 {
@@ -72,10 +107,12 @@ decode(const uint8_t *p, struct vr_btrfs *fs)
 	fs->sector_bytes = vr_load_le32(p + 144);
 	fs->node_bytes = vr_load_le32(p + 148);
 	fs->system_length = vr_load_le32(p + 160);
+	fs->chunk_root_generation = vr_load_le64(p + 164);
 	fs->incompat = vr_load_le64(p + 188);
 	fs->sum = vr_load_le16(p + 196);
 	fs->root_level = p[198];
 	fs->chunk_root_level = p[199];
+	fs->log_root_level = p[200];
 	fs->device_id = vr_load_le64(p + 201);
 	fs->device_bytes = vr_load_le64(p + 209);
 	memcpy(fs->uuid, p + 32, sizeof(fs->uuid));
@@ -83,6 +120,7 @@ decode(const uint8_t *p, struct vr_btrfs *fs)
 	       sizeof(fs->block_uuid));
 	memcpy(fs->label, p + 299, sizeof(fs->label));
 	memcpy(fs->system, p + 811, VR_BTRFS_SYSTEM_MOST);
+	decode_backups(p, fs);
 }
 
 bool
