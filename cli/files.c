@@ -125,25 +125,23 @@ json_of_lost(const struct vr_walk *walk, size_t index)
 {
 	struct json_object *array = json_object_new_array();
 	uint64_t start = 0, length = 0;
-	struct vr_extent extent;
+	struct files_run run;
 	struct vr_source *source;
 
 	if (vr_walk_source(walk, index, 0, &source) < 0)
 		return array;
-	for (uint64_t off = 0; off < vr_source_size(source);
-	     off += extent.length) {
-		if (vr_source_next(source, off, &extent) < 0)
-			break;
-		if (!(extent.flags & VR_EXTENT_DAMAGED))
+	for (uint64_t off = 0; files_next(source, off, &run);
+	     off += run.length) {
+		if (!(run.flags & VR_EXTENT_DAMAGED))
 			continue;
 		if (length && start + length == off) {
-			length += extent.length;
+			length += run.length;
 			continue;
 		}
 		if (length)
 			add_range(array, start, length);
 		start = off;
-		length = extent.length;
+		length = run.length;
 	}
 	if (length)
 		add_range(array, start, length);
@@ -218,6 +216,63 @@ files_json(const struct vr_walk *walk, size_t index, const char *volume,
 	return one;
 }
 
+/* --- runs ---------------------------------------------------------------------- */
+
+/* What an extent is to somebody who looks for a file's bytes. */
+#define TELLING                                                                \
+	(VR_EXTENT_DAMAGED | VR_EXTENT_SUSPECT | VR_EXTENT_REPAIRED |          \
+	 VR_EXTENT_HOLE | VR_EXTENT_ZERO)
+
+static bool
+run_at(struct vr_source *file, uint64_t off, struct files_run *ret)
+{
+	struct vr_extent extent;
+
+	if (off >= vr_source_size(file) ||
+	    vr_source_next(file, off, &extent) < 0)
+		return false;
+	*ret = (struct files_run){
+		.off = off,
+		.length = extent.length,
+		.flags = extent.flags & TELLING,
+	};
+	vr_walk_place(file, off, &ret->place);
+	if (ret->length > ret->place.length)
+		ret->length = ret->place.length;
+	return true;
+}
+
+static bool
+goes_on(const struct files_run *a, const struct files_run *b)
+{
+	return a->flags == b->flags && a->place.placed == b->place.placed &&
+	       (!a->place.placed || a->place.at + a->length == b->place.at);
+}
+
+bool
+files_next(struct vr_source *file, uint64_t off, struct files_run *ret)
+{
+	struct files_run run, next;
+
+	if (!run_at(file, off, &run))
+		return false;
+	while (run_at(file, run.off + run.length, &next) &&
+	       goes_on(&run, &next))
+		run.length += next.length;
+	*ret = run;
+	return true;
+}
+
+bool
+files_on_disk(const struct vr_volume_info *volume,
+	      const struct vr_standing *place, uint64_t *ret)
+{
+	if (!place->placed || volume->slot == VR_SLOT_LOGICAL)
+		return false;
+	*ret = volume->start + place->at;
+	return true;
+}
+
 /* --- volumes ------------------------------------------------------------------- */
 
 static bool
@@ -255,6 +310,7 @@ walk_volume(struct files *f, size_t index, const struct vr_volume_info *v,
 		return 0;
 	}
 	f->volumes++;
+	f->volume = v;
 	r = each(data, f, walk, v->name);
 	vr_walk_free(walk);
 	return r;

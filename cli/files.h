@@ -16,8 +16,9 @@ struct files {
 	struct vr_vm *vm;
 	struct vr_guest *guest;
 	const struct options *options;
-	uint64_t volumes; /* that could be read */
-	uint64_t unread;  /* that could not */
+	const struct vr_volume_info *volume; /* during each */
+	uint64_t volumes;		     /* that could be read */
+	uint64_t unread;		     /* that could not */
 };
 
 /* A volume whose files are read; the walk is freed behind the call. */
@@ -43,6 +44,23 @@ struct json_object *files_json(const struct vr_walk *walk, size_t index,
 int files_check(const struct options *options, const struct vr_walk *walk,
 		size_t index, struct vr_entry_info *entry,
 		struct vr_content_info *ret);
+
+/*
+ * The bytes of a file in runs that are alike: in what is left of them, and in
+ * lying in the volume one behind the other.
+ */
+struct files_run {
+	uint64_t off, length;
+	unsigned flags; /* of enum vr_extent_flag */
+	struct vr_standing place;
+};
+
+/* The one at off. False at the end, or where the file cannot be read. */
+bool files_next(struct vr_source *file, uint64_t off, struct files_run *ret);
+
+/* Where it lies on its disk; false where it does not, or in several pieces. */
+bool files_on_disk(const struct vr_volume_info *volume,
+		   const struct vr_standing *place, uint64_t *ret);
 
 /* "2023-02-03 14:05", or dashes. */
 const char *files_time(int64_t time, char room[20]);

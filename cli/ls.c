@@ -3,11 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "dfxml.h"
 #include "files.h"
 #include "render.h"
 
 struct listing {
 	uint64_t counts[VR_FATES], shown;
+	bool begun; /* the document, of a list in XML */
 };
 
 static enum colour
@@ -55,11 +57,33 @@ print_json(const struct vr_walk *walk, size_t index, const char *volume,
 	json_object_put(one);
 }
 
-static int
-list_volume(void *data, struct files *f, const struct vr_walk *walk,
-	    const char *volume)
+static void
+begin_document(struct listing *l, const struct options *o)
 {
-	struct listing *l = data;
+	if (!l->begun)
+		dfxml_begin(o->paths[0]);
+	l->begun = true;
+}
+
+static void
+print_one(const struct files *f, const struct vr_walk *walk, size_t i,
+	  const struct vr_entry_info *e, const struct vr_content_info *content)
+{
+	const struct options *o = f->options;
+
+	if (o->dfxml)
+		dfxml_file(walk, i, f->volume, e);
+	else if (o->json)
+		print_json(walk, i, f->volume->name, e,
+			   o->check ? content : NULL);
+	else if (!o->quiet)
+		print_entry(e, f->volume->name, content);
+}
+
+static int
+list_entries(struct listing *l, struct files *f, const struct vr_walk *walk,
+	     const char *volume)
+{
 	const struct options *o = f->options;
 
 	for (size_t i = 0; i < vr_walk_entries(walk); i++) {
@@ -76,21 +100,36 @@ list_volume(void *data, struct files *f, const struct vr_walk *walk,
 		l->shown++;
 		if (e.kind == VR_FILE_REGULAR || !e.how)
 			l->counts[e.fate]++;
-		if (o->json)
-			print_json(walk, i, volume, &e,
-				   o->check ? &content : NULL);
-		else if (!o->quiet)
-			print_entry(&e, volume, &content);
+		print_one(f, walk, i, &e, &content);
 	}
 	return 0;
+}
+
+static int
+list_volume(void *data, struct files *f, const struct vr_walk *walk,
+	    const char *volume)
+{
+	struct listing *l = data;
+	int r;
+
+	if (!f->options->dfxml)
+		return list_entries(l, f, walk, volume);
+	begin_document(l, f->options);
+	dfxml_volume(f->volume);
+	r = list_entries(l, f, walk, volume);
+	dfxml_volume_end();
+	return r;
 }
 
 static enum exit_status
 end(void *data, struct files *f)
 {
-	const struct listing *l = data;
+	struct listing *l = data;
 
-	if (!f->options->json)
+	if (f->options->dfxml) {
+		begin_document(l, f->options);
+		dfxml_end();
+	} else if (!f->options->json)
 		printf("%" PRIu64 " files intact, %" PRIu64 " in part, %" PRIu64
 		       " not shown to be whole, %" PRIu64 " lost\n",
 		       l->counts[VR_FATE_INTACT], l->counts[VR_FATE_PARTIAL],
@@ -114,7 +153,7 @@ const struct command command_ls = {
 	.name = "ls",
 	.operands = "DISK [PATH...]",
 	.summary = "list the files of a guest, and what is left of each",
-	.options = "kwyxNsnacmpVjq",
+	.options = "kMwyxNsnacmpVjq",
 	.needs_path = true,
 	.run = ls_run,
 };

@@ -67,6 +67,8 @@ static const struct option_row {
 	{'k', false, "check", NULL,
 	 "look into archives, pictures and documents, too: what does not hold "
 	 "up by its own checksums is not called intact"},
+	{'M', false, "dfxml", NULL,
+	 "Digital Forensics XML, with each file's place on the disk"},
 	{'y', false, "only", "GLOB", "only files whose name or path fits"},
 	{'x', false, "exclude", "GLOB", "no files whose name or path fits"},
 	{'N', false, "newer", "DATE",
@@ -340,6 +342,8 @@ take(struct options *o, int letter, const char *argument)
 		return o->partial = true;
 	case 'k':
 		return o->check = true;
+	case 'M':
+		return o->dfxml = true;
 	case 'y':
 		o->only = argument;
 		return true;
@@ -398,6 +402,9 @@ check(const struct command *command, const struct options *o)
 				   "quiet and verbose exclude each "
 				   "other",
 				   NULL);
+	if (o->json && o->dfxml)
+		return usage_error(
+			command, "--json and --dfxml exclude each other", NULL);
 	if (o->path_count > 1 &&
 	    (o->args || o->capacity || o->map || o->snapshot || o->donor))
 		return usage_error(command,

@@ -25,7 +25,7 @@ struct options {
 	enum map_format format;
 	bool verify_full, scan, undo, no_repairs, resume;
 	const char *volume, *export_format, *only, *exclude;
-	bool partial, check;
+	bool partial, check, dfxml;
 	int64_t newer;		 /* ns since 1970, or VR_NO_TIME */
 	int damaged;		 /* an enum vr_damaged */
 	bool foreground, sloppy; /* sloppy: unknown words of -o are none */

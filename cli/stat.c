@@ -26,48 +26,48 @@ words_of(unsigned flags)
 }
 
 static void
-print_run(uint64_t start, uint64_t end, unsigned flags)
+print_run(const struct files_run *run, const struct vr_volume_info *volume)
 {
-	printf("%*s%12" PRIu64 " %12" PRIu64 "  %s\n", AT, "", start,
-	       end - start, words_of(flags));
+	uint64_t on_disk;
+
+	printf("%*s%14" PRIu64 " %14" PRIu64, AT, "", run->off, run->length);
+	if (run->place.placed)
+		printf(" %16" PRIu64, run->place.at);
+	else
+		printf(" %16s", "-");
+	if (files_on_disk(volume, &run->place, &on_disk))
+		printf(" %16" PRIu64, on_disk);
+	else
+		printf(" %16s", "-");
+	printf("  %s\n", words_of(run->flags));
 }
 
-/* Bytes of the file from where to where, and what is left of them. */
+/* Where the file's bytes lie, and what is left of them. */
 static void
-print_extents(const struct vr_walk *walk, size_t index)
+print_runs(const struct vr_walk *walk, size_t index,
+	   const struct vr_volume_info *volume)
 {
-	uint64_t start = 0, off = 0;
-	struct vr_extent extent = {0};
+	struct files_run run;
 	struct vr_source *source;
-	unsigned flags = 0;
 
 	if (vr_walk_source(walk, index, 0, &source) < 0)
 		return;
-	printf("%*s%12s %12s\n", AT, "", "offset", "bytes");
-	for (; off < vr_source_size(source); off += extent.length) {
-		if (vr_source_next(source, off, &extent) < 0)
-			break;
-		if (off > start &&
-		    strcmp(words_of(extent.flags), words_of(flags)) != 0) {
-			print_run(start, off, flags);
-			start = off;
-		}
-		flags = extent.flags;
-	}
-	if (off > start)
-		print_run(start, off, flags);
+	printf("%*s%14s %14s %16s %16s\n", AT, "", "offset", "bytes",
+	       "in the volume", "on the disk");
+	for (uint64_t off = 0; files_next(source, off, &run); off += run.length)
+		print_run(&run, volume);
 	vr_source_free(source);
 }
 
 static void
-print_entry(const struct vr_walk *walk, size_t index, const char *volume,
-	    const struct vr_entry_info *e,
+print_entry(const struct vr_walk *walk, size_t index,
+	    const struct vr_volume_info *volume, const struct vr_entry_info *e,
 	    const struct vr_content_info *content)
 {
 	char *shown = vr_printable(e->path);
 	char time[20];
 
-	printf("%s/%s\n", volume, shown ? shown : "?");
+	printf("%s/%s\n", volume->name, shown ? shown : "?");
 	render_field_f(stdout, AT, "Verdict",
 		       "%s; %" PRIu64 " bytes lost, %" PRIu64 " in doubt",
 		       vr_fate_name(e->fate), e->lost_bytes, e->doubted_bytes);
@@ -93,7 +93,7 @@ print_entry(const struct vr_walk *walk, size_t index, const char *volume,
 				       : " by its structure, no checksums",
 			       content->why ? ": " : "",
 			       content->why ? content->why : "");
-	print_extents(walk, index);
+	print_runs(walk, index, volume);
 	free(shown);
 }
 
@@ -133,7 +133,7 @@ stat_volume(void *data, struct files *f, const struct vr_walk *walk,
 					       JSON_C_TO_STRING_NOSLASHESCAPE));
 			json_object_put(one);
 		} else {
-			print_entry(walk, index, volume, &e, &content);
+			print_entry(walk, index, f->volume, &e, &content);
 		}
 	}
 	return 0;

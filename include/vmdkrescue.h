@@ -646,6 +646,20 @@ VR_API int vr_walk_find(const struct vr_walk *walk, const char *path,
  */
 VR_API int vr_walk_source(const struct vr_walk *walk, size_t index,
 			  unsigned stream, struct vr_source **ret);
+/* Bytes of a file as they stand in its volume. */
+struct vr_standing {
+	uint64_t length;
+	bool placed; /* false: a hole, lost, packed, or kept in the record */
+	uint64_t at; /* in the volume */
+};
+
+/*
+ * Where the bytes at off (below its size) of a source that vr_walk_source() gave
+ * lie, and what follows them; length > 0.
+ */
+VR_API void vr_walk_place(const struct vr_source *file, uint64_t off,
+			  struct vr_standing *ret);
+
 /* Name of a named stream; target of a symbolic link. free() them. */
 VR_API int vr_walk_stream_name(const struct vr_walk *walk, size_t index,
 			       unsigned stream, char **ret);

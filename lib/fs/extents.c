@@ -234,3 +234,26 @@ vr_extents_open(struct vr_source *volume, struct vr_extents *extents,
 	*ret = &p->source;
 	return 0;
 }
+
+void
+vr_walk_place(const struct vr_source *file, uint64_t off,
+	      struct vr_standing *ret)
+{
+	const struct pieces *p = (const struct pieces *)file;
+	const struct vr_piece_of_file *piece;
+	size_t i;
+
+	*ret = (struct vr_standing){.length = file->size - off};
+	if (file->ops != &pieces_ops)
+		return;
+	i = piece_ending_above(p, off);
+	piece = i < p->count ? &p->items[i] : NULL;
+	if (piece && piece->off <= off)
+		*ret = (struct vr_standing){
+			.length = piece->length - (off - piece->off),
+			.placed = piece->kind == VR_PIECE_DATA,
+			.at = piece->at + (off - piece->off),
+		};
+	else if (piece)
+		ret->length = piece->off - off;
+}

@@ -10,6 +10,7 @@ import random
 import shutil
 import subprocess
 import unittest
+from xml.etree import ElementTree
 
 import support
 from support import DONE, FAILED, LOSSES, MIB, USAGE, attack
@@ -212,6 +213,55 @@ class Files(support.Scratch):
         self.vmdk("ls", "--newer", "yesterday", self.flat, status=USAGE)
         self.vmdk("copy", "-o", os.path.join(os.path.dirname(self.flat), "x"),
                   self.flat, status=USAGE)
+
+    def test_dfxml(self):
+        """As the list in JSON tells it; bytes stand where it says on the disk."""
+        ns = {"d": "http://www.forensicswiki.org/wiki/"
+                   "Category:Digital_Forensics_XML",
+              "rescue": "urn:vmdk-rescue:files:1"}
+        result = self.vmdk("ls", "--dfxml", self.flat)
+        top = ElementTree.fromstring(result.out)
+        files = {f.find("d:filename", ns).text: f
+                 for f in top.iterfind("d:volume/d:fileobject", ns)}
+        docs = {d["path"]: d for d in self.listed()}
+        self.assertEqual(files.keys(), docs.keys())
+        with open(self.flat, "rb") as flat:
+            for path, doc in docs.items():
+                one = files[path]
+                self.assertEqual(one.find("rescue:verdict", ns).text,
+                                 doc["verdict"])
+                if doc["type"] != "file":
+                    continue
+                self.assertEqual(int(one.find("d:filesize", ns).text),
+                                 doc["size"])
+                data = self.runs(flat, one.findall(".//d:byte_run", ns))
+                self.assertEqual(len(data), doc["size"])
+                if doc["verdict"] == "intact" and "\\" not in path:
+                    self.assertEqual(hashlib.sha256(data).hexdigest(),
+                                     self.want[path], path)
+        self.vmdk("ls", "--dfxml", "--json", self.flat, status=USAGE)
+
+    def runs(self, flat, runs):
+        data = b""
+        for run in runs:
+            self.assertEqual(int(run.get("file_offset")), len(data))
+            flat.seek(int(run.get("img_offset")))
+            data += flat.read(int(run.get("len")))
+        return data
+
+    def test_stat_shows_places(self):
+        """What is lost of a file lies where the simulator struck."""
+        result = self.vmdk("stat", self.flat, "docs/big")
+        lost = 0
+        for line in result.out.decode().splitlines():
+            words = line.split()
+            if words[-1] != "lost" or len(words) != 5:
+                continue
+            length, at = int(words[1]), int(words[3])
+            lost += length
+            self.assertTrue(any(start <= at and at + length <= end
+                                for start, end in self.truth.ranges), line)
+        self.assertGreaterEqual(lost, 2 * MIB)
 
 
 if __name__ == "__main__":
