@@ -14,6 +14,7 @@
 #include "base/cancel.h"
 #include "base/checked.h"
 #include "guest/copies.h"
+#include "guest/ext_logged.h"
 #include "guest/ext_super.h"
 #include "guest/names.h"
 
@@ -587,6 +588,24 @@ ext_metadata(struct vr_source *volume, const struct vr_bid *content,
 	return r;
 }
 
+/* --- the journal ---------------------------------------------------------- */
+
+static int
+ext_search(struct vr_source *volume, struct vr_bids *bids)
+{
+	struct vr_ext ext;
+	uint64_t off;
+	int r = vr_ext_logged_super(volume, &ext, &off);
+
+	if (r < 0 || off == 0)
+		return r;
+	r = bid(bids, &ext, VR_SCORE_FIELDS, VR_HEAD_LOST, 0, off);
+	if (r == 0 && bids->count)
+		bids->items[bids->count - 1].structure =
+			"superblock in the journal";
+	return r;
+}
+
 /* --- copies --------------------------------------------------------------- */
 
 static int
@@ -653,4 +672,5 @@ const struct vr_prober vr_prober_ext = {
 	.met = ext_met,
 	.metadata = ext_metadata,
 	.copies = ext_copies,
+	.search = ext_search,
 };

@@ -329,6 +329,24 @@ vr_ext_descriptor_place(const struct vr_ext *ext, uint64_t index, unsigned n,
 	return true;
 }
 
+/* With extents and one level, as mke2fs makes it, the first entry tells. */
+uint64_t
+vr_ext_journal_block(const struct vr_ext *ext)
+{
+	const uint8_t *pointers = ext->raw + 268;
+	uint64_t block;
+
+	if (!(ext->compat & VR_EXT_COMPAT_JOURNAL) || ext->raw[253] != 1)
+		return 0;
+	if (vr_load_le16(pointers) != 0xF30A)
+		return vr_load_le32(pointers);
+	if (vr_load_le16(pointers + 2) == 0 || vr_load_le16(pointers + 6) != 0)
+		return 0;
+	block = vr_load_le32(pointers + 12 + 8) |
+		(uint64_t)vr_load_le16(pointers + 12 + 6) << 32;
+	return block;
+}
+
 /* --- group descriptors ---------------------------------------------------- */
 
 /* The checksum of ext4 before metadata_csum: CRC-16 with polynomial 0xA001. */

@@ -102,6 +102,12 @@ struct vr_ext_place {
 bool vr_ext_descriptor_place(const struct vr_ext *ext, uint64_t index,
 			     unsigned n, struct vr_ext_place *ret);
 
+/*
+ * The first block of the journal, by the copy of its pointers that the superblock
+ * keeps; 0: there is none inside the volume, or it is not told.
+ */
+uint64_t vr_ext_journal_block(const struct vr_ext *ext);
+
 /* --- group descriptors ---------------------------------------------------- */
 
 #define VR_EXT_GROUP_INODE_UNINIT 1

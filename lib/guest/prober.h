@@ -79,6 +79,8 @@ void vr_ranges_free(struct vr_ranges *ranges);
  *             metadata, for counting the damage in them; NULL: not told.
  *   copies    what stands at the places where a bid says that more of its volume
  *             is; NULL: it names none. A few reads.
+ *   search    the volume's head is lost, and nobody bid: goes through it for what
+ *             else may tell; NULL: there is nothing else. Many reads.
  *   magics    ends with a length of 0; NULL: never scanned for.
  *   mount     what to type behind "mount -o ro,loop,offset=N", as options; NULL:
  *             nothing mounts it.
@@ -101,6 +103,7 @@ struct vr_prober {
 			struct vr_ranges *ret);
 	int (*copies)(struct vr_source *space, const struct vr_bid *bid,
 		      struct vr_copies *ret);
+	int (*search)(struct vr_source *volume, struct vr_bids *bids);
 };
 
 /* NULL behind the last. */

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "base/vector.h"
 #include "guest/contest.h"
+#include "guest/deep.h"
 #include "guest/find.h"
 #include "guest/pieces.h"
 #include "guest/unknown.h"
@@ -707,6 +708,8 @@ build(struct builder *b)
 		r = add_disk_tree(b, i);
 	for (size_t i = 0; r == 0 && vr_pool_row(i); i++)
 		r = add_pool(b, vr_pool_row(i));
+	if (r == 0 && b->how->scan != VR_SCAN_NEVER)
+		r = vr_deep_search(b->tree);
 	if (r == 0)
 		r = vr_pieces_mark(b->tree);
 	return r == 0 ? vr_unknown_tell(b->tree) : r;

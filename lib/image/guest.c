@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "image/guest.h"
 #include "image/opinion.h"
+#include "io/lost.h"
 
 static int
 build_tree(const struct vr_guest *g, struct vr_source *const *disks,
@@ -139,23 +140,6 @@ count_bytes(const struct vr_guest *g, size_t node, struct vr_volume_sums *to)
 	return 0;
 }
 
-static int
-lost_in(struct vr_source *source, uint64_t off, uint64_t length, uint64_t *sum)
-{
-	struct vr_extent extent;
-
-	for (uint64_t end = off + length; off < end; off += extent.length) {
-		int r = vr_source_next(source, off, &extent);
-
-		if (r < 0)
-			return r;
-		extent.length = vr_min(extent.length, end - off);
-		if (extent.flags & VR_EXTENT_DAMAGED)
-			*sum += extent.length;
-	}
-	return 0;
-}
-
 /* Lost is what no repair brings back either. */
 static int
 count_metadata(const struct vr_guest *g, size_t node, struct vr_volume_sums *to)
@@ -170,11 +154,15 @@ count_metadata(const struct vr_guest *g, size_t node, struct vr_volume_sums *to)
 	r = content->prober->metadata(source, content, &ranges);
 	for (size_t i = 0; r == 0 && i < ranges.count; i++) {
 		uint64_t off = ranges.items[i].off, n = ranges.items[i].length;
+		uint64_t lost;
 
 		if (!vr_inside(off, n, source->size))
 			continue;
+		r = vr_lost_bytes(source, off, n, &lost);
+		if (r < 0)
+			break;
 		to->metadata_bytes += n;
-		r = lost_in(source, off, n, &to->metadata_lost);
+		to->metadata_lost += lost;
 	}
 	vr_ranges_free(&ranges);
 	return r;

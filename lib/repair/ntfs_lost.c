@@ -11,6 +11,7 @@
 
 #include "base/checked.h"
 #include "base/text.h"
+#include "io/lost.h"
 
 struct job {
 	struct vr_plan *plan;
@@ -103,21 +104,17 @@ static int
 count_lost(struct job *j, uint64_t off, uint64_t n, struct hit *to)
 {
 	struct vr_source *volume = j->node->source;
-	struct vr_extent extent;
+	uint64_t lost;
+	int r;
 
 	if (!vr_inside(off, n, volume->size))
 		return 0;
-	to->bytes += n;
-	for (uint64_t end = off + n; off < end; off += extent.length) {
-		int r = vr_source_next(volume, off, &extent);
-
-		if (r < 0)
-			return r;
-		extent.length = vr_min(extent.length, end - off);
-		if (extent.flags & VR_EXTENT_DAMAGED)
-			to->lost += extent.length;
+	r = vr_lost_bytes(volume, off, n, &lost);
+	if (r == 0) {
+		to->bytes += n;
+		to->lost += lost;
 	}
-	return 0;
+	return r;
 }
 
 static int

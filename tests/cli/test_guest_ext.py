@@ -106,6 +106,97 @@ class Healthy(support.Scratch):
                 self.assertEqual(doc["findings"], [])
 
 
+class AtAnEvenMib(Guest):
+    """Ubuntu's layout for BIOS machines: a MiB for GRUB, then the root, so that
+    wave 2 takes the superblock and each of its copies."""
+
+    def make_ubuntu(self, size, mkfs=()):
+        self.start, self.kind = 2 * MIB, "ext4"
+        self.disk = self.at("web01-flat.vmdk")
+        self.files = ext.make(self.disk, size - MIB, start=self.start,
+                              mkfs=mkfs, budget=30 * MIB)
+        self.live(size - 3 * MIB)
+        os.truncate(self.disk, size)
+        ext.tool("sgdisk", "-n", "1:2048:+1M", "-t", "1:ef02", "-n",
+                 "2:4096:%d" % ((size - MIB) // 512 - 1), self.disk)
+        with open(self.disk, "rb") as inp:
+            inp.seek(self.start)
+            self.was = inp.read(2 * MIB)
+
+    def live(self, size):
+        """A guest that runs for a while: its journal fills by and by."""
+        with ext.mounted(self.disk, self.start, size, "rw,barrier=0") as top:
+            for i in range(150):
+                path = os.path.join(top, "temporary %d" % i)
+                with open(path, "wb") as out:
+                    out.write(b"for a moment" * 1000)
+                    os.unlink(path)
+                    ext.settle(top)
+
+    def super_of(self, raw):
+        """Its fields but for counts, times, state and checksum."""
+        raw = raw[1024:2048]
+        return raw[:12] + raw[20:44] + raw[56:58] + raw[76:232] + raw[236:372]
+
+    def test_the_journal_knows(self):
+        self.make_ubuntu(3 * GIB)
+        attack.hit(self.disk, wave=2,
+                   allocated_kb=os.path.getsize(self.disk) // KIB)
+        volume = self.repaired()
+        self.assertEqual(volume["structure"], "superblock in the journal")
+        self.assertTrue(volume["opens"])
+        steps = [s for s in self.doc["steps"] if s["repair"] == "ext"]
+        self.assertEqual({s["risk"] for s in steps}, {"rebuilt"})
+        self.assertIn("journal", " ".join(s["evidence"] for s in steps))
+        self.assertNotIn("repair-incomplete", self.codes)
+        with open(self.out, "rb") as inp:
+            inp.seek(self.start)
+            now = inp.read(2 * MIB)
+        self.assertEqual(self.super_of(now), self.super_of(self.was))
+        # Where bitmaps and tables of all groups are.
+        for at in range(4096, 4096 + 24 * 64, 64):
+            self.assertEqual(now[at:at + 12], self.was[at:at + 12], at)
+        self.check_reading()
+
+    def check_reading(self):
+        """libext2fs takes what was rebuilt, though the journal's head is lost,
+        and files are found where inodes are left."""
+        said = ext.tool("dumpe2fs", "-h",
+                        "%s?offset=%d" % (self.out, self.start), ok=(0, 1))
+        self.assertIn("Filesystem state:         clean", said)
+        walked = support.run("ls", "--json", "--volume=" + self.name,
+                             self.disk)
+        self.assertIn(b'"verdict"', walked.out, walked)
+
+    def test_nothing_left_to_tell(self):
+        """Never mounted, so that the journal is empty."""
+        self.start = 2 * MIB
+        self.disk = self.at("web01-flat.vmdk")
+        ext.make_empty(self.disk, GIB - MIB, self.start)
+        os.truncate(self.disk, GIB)
+        ext.tool("sgdisk", "-n", "1:2048:+1M", "-t", "1:ef02", "-n",
+                 "2:4096:%d" % ((GIB - MIB) // 512 - 1), self.disk)
+        attack.hit(self.disk, wave=2,
+                   allocated_kb=os.path.getsize(self.disk) // KIB)
+        doc = support.guest_dump(self.disk)
+        self.assertIn("volume-unknown", {f["code"] for f in doc["findings"]})
+        self.assertEqual([s for s in doc["steps"] if s["repair"] == "ext"],
+                         [])
+
+    def test_small_whole_disk(self):
+        """Every copy of a disk of 1 KiB blocks lies in some stripe."""
+        self.start, self.kind = 0, "ext4"
+        self.disk = self.at("web01-flat.vmdk")
+        ext.make(self.disk, 200 * MIB, mkfs=("-b", "1024"), budget=16 * MIB)
+        self.live(200 * MIB)
+        attack.hit(self.disk, wave=2,
+                   allocated_kb=os.path.getsize(self.disk) // KIB)
+        volume = self.repaired()
+        self.assertEqual(volume["structure"], "superblock in the journal")
+        self.assertTrue(volume["opens"])
+        self.assertNotIn("repair-incomplete", self.codes)
+
+
 class FirstMib(Guest):
     """Only MiB 0 of the disk is gone."""
 
