@@ -174,6 +174,8 @@ vr_export_run(struct vr_export *e, const struct vr_export_format *format,
 			    format->name);
 	if (r == 0)
 		r = check_final(e, force);
+	if (r == 0 && format->check)
+		r = format->check(e);
 	if (r == 0)
 		r = vr_digest_new(&e->digest);
 	if (r == 0)

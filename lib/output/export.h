@@ -36,6 +36,8 @@ struct vr_export_format {
 	bool resumes;
 	/* A disk only, not a volume: it bears a descriptor. */
 	bool of_disks;
+	/* May it be made there? Asked before anything is; or NULL. */
+	int (*check)(struct vr_export *e);
 	int (*write)(struct vr_export *e);
 	/* Files beside the main one, once that is complete; or NULL. */
 	int (*finish)(struct vr_export *e);

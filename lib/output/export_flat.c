@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/checked.h"
@@ -48,20 +49,21 @@ descriptor_path(const struct vr_export *e, char **ret)
 }
 
 static int
-flat_write(struct vr_export *e)
+flat_check(struct vr_export *e)
 {
+	struct stat st;
 	vr_cleanup(vr_free_p) char *path = NULL;
 	int r = descriptor_path(e, &path);
 
 	if (r == 0 && !vr_descriptor_name_ok(vr_base_name(e->out)))
 		r = vr_fail(VR_E_USAGE,
 			    "'%s': no descriptor can bear that name", e->shown);
-	if (r == 0 && !e->force && access(path, F_OK) == 0)
+	if (r == 0 && !e->force && lstat(path, &st) == 0)
 		r = vr_fail(VR_E_EXISTS,
 			    "the descriptor beside '%s' is there already: name "
 			    "another place, or replace it with --force",
 			    e->shown);
-	return r == 0 ? vr_export_raw(e) : r;
+	return r;
 }
 
 static int
@@ -88,6 +90,7 @@ const struct vr_export_format vr_export_export_flat = {
 	.name = "vmdk-flat",
 	.resumes = true,
 	.of_disks = true,
-	.write = flat_write,
+	.check = flat_check,
+	.write = vr_export_raw,
 	.finish = flat_finish,
 };

@@ -5,6 +5,7 @@
  * what is on the storage for sure. Whoever goes on reads that much back.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -194,6 +195,10 @@ write_block(void *data, struct vr_block *block)
 			      block->off, &wrote);
 
 	block->made_length = (size_t)wrote;
+	/* On its way already when the journal waits for it; only a wish. */
+	if (wrote)
+		sync_file_range(raw->e->fd, (off_t)block->off,
+				(off_t)block->length, SYNC_FILE_RANGE_WRITE);
 	return r < 0 ? vr_context(r, "'%s.partial'", raw->e->shown) : 0;
 }
 

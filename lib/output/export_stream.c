@@ -9,12 +9,12 @@
 #include <inttypes.h>
 #include <string.h>
 #include <unistd.h>
-#include <zlib.h>
 
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
 #include "base/vector.h"
+#include "output/deflater.h"
 #include "output/export.h"
 #include "output/pipeline.h"
 
@@ -31,16 +31,11 @@
 #define AT_THE_END	   UINT64_MAX
 /* Tables' entries are sectors in 32 bits. */
 #define FILE_MOST ((uint64_t)UINT32_MAX * VR_SECTOR)
-/*
- * The fastest: guests' disks are large, and what compresses well does so at any
- * level.
- */
-#define LEVEL 1
 
 enum marker { MARKER_END, MARKER_TABLE, MARKER_DIRECTORY, MARKER_FOOTER };
 
 /* A grain's bytes behind its head of 12, rounded up to sectors, at worst. */
-#define GRAIN_ROOM (12 + GRAIN + GRAIN / 1000 + 128 + VR_SECTOR)
+#define GRAIN_ROOM (12 + VR_DEFLATED_MOST(GRAIN) + VR_SECTOR)
 
 struct stream {
 	struct vr_export *e;
@@ -101,13 +96,14 @@ is_zero(const uint8_t *bytes, size_t n)
 
 /* Head, deflated bytes, zeros up to the sector's end; *ret is all of that. */
 static int
-deflate_grain(const uint8_t *bytes, uint64_t sector, uint8_t *to, size_t *ret)
+deflate_grain(struct vr_deflater *deflater, const uint8_t *bytes,
+	      uint64_t sector, uint8_t *to, size_t *ret)
 {
-	uLongf n = compressBound(GRAIN);
-	size_t total;
+	size_t n, total;
+	int r = vr_deflate(deflater, bytes, GRAIN, to + 12, &n);
 
-	if (compress2(to + 12, &n, bytes, GRAIN, LEVEL) != Z_OK)
-		return vr_fail_memory();
+	if (r < 0)
+		return r;
 	put_le(to, sector, 8);
 	put_le(to + 8, n, 4);
 	total = 12 + n;
@@ -121,8 +117,9 @@ deflate_grain(const uint8_t *bytes, uint64_t sector, uint8_t *to, size_t *ret)
 static int
 deflate_block(void *data, struct vr_block *block)
 {
+	vr_cleanup(vr_deflater_free_p) struct vr_deflater *deflater = NULL;
 	size_t grains = (size_t)vr_div_up(block->length, GRAIN);
-	int r = 0;
+	int r = vr_deflater_new(&deflater);
 
 	(void)data;
 	/* The disk's last grain may be cut: its rest is zeros. */
@@ -134,7 +131,7 @@ deflate_block(void *data, struct vr_block *block)
 		size_t n = 0;
 
 		if (!is_zero(grain, GRAIN))
-			r = deflate_grain(grain, off / VR_SECTOR,
+			r = deflate_grain(deflater, grain, off / VR_SECTOR,
 					  block->made + block->made_length, &n);
 		block->notes[i] = (uint32_t)n;
 		block->made_length += n;

@@ -5,6 +5,7 @@ The test knows the disk as it was: what is called recovered has to be that, and
 what is not shown to fit has to stay lost.
 """
 
+import hashlib
 import os
 import random
 import shutil
@@ -68,6 +69,22 @@ class Donor(support.Scratch):
         with open(donor, "rb") as f:
             self.assertTrue(f.read() == self.was)
 
+    def test_export(self):
+        """What fits is in the file, what does not is zeros; the sum is its."""
+        old = bytearray(self.was)
+        old[3 * MIB + 20] ^= 1              # right behind the second stripe
+        out = self.aside("out")
+        result = support.run("export", "--json", "--no-repairs", "--donor",
+                             self.donor(bytes(old)), self.flat, out)
+        self.assertEqual(result.status, DONE, result)
+        want = bytearray(self.was)
+        want[2 * MIB:3 * MIB] = bytes(MIB)
+        with open(out, "rb") as f:
+            data = f.read()
+        self.assertTrue(data == want)
+        self.assertEqual(result.json()["sha256"],
+                         hashlib.sha256(want).hexdigest())
+
     def test_any_format(self):
         if not shutil.which("qemu-img"):
             self.skipTest("qemu-img is not here")
@@ -102,7 +119,8 @@ class Donor(support.Scratch):
         self.assertIn("donor-misfit", support.codes(disk))
 
     def test_another_size(self):
-        self.refused(self.donor(content(1, SIZE + MIB)), "another size")
+        for size in (SIZE + MIB, SIZE - MIB):
+            self.refused(self.donor(content(1, size)), "another size")
 
     def test_itself(self):
         self.refused(self.flat, "the disk itself")

@@ -207,6 +207,19 @@ class Files(support.Scratch):
         self.vmdk("copy", "-o", out, self.flat, status=LOSSES)
         self.assertEqual(os.listdir(outside), [])
 
+    def test_links_in_place_of_lists(self):
+        """Where a list would be written lies somebody's link."""
+        mine = self.aside("mine")
+        for name in ("SHA256SUMS", "files.jsonl"):
+            out = self.aside("out-" + name)
+            os.mkdir(out)
+            with open(mine, "wb") as f:
+                f.write(b"mine")
+            os.symlink(mine, os.path.join(out, name))
+            self.vmdk("copy", "-o", out, self.flat, status=FAILED)
+            with open(mine, "rb") as f:
+                self.assertEqual(f.read(), b"mine")
+
     def test_usage(self):
         self.vmdk("copy", self.flat, status=USAGE)
         self.vmdk("stat", self.flat, status=USAGE)
