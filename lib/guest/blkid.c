@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
  * libblkid reads from a file descriptor and from nothing else: it gets a file in
- * memory that is as long as the volume and holds its two ends, where all that it
- * looks for lies.
+ * memory that is as long as the volume and holds its two ends, where nearly all
+ * that it looks for lies; of NTFS it wants the file table, too.
  */
 #include "guest/blkid.h"
 
@@ -18,6 +18,9 @@
 
 /* ZFS has four labels of 256 KiB, two at each end. */
 #define END_BYTES ((uint64_t)576 << 10)
+/* Of each range that is added. */
+#define ALSO_BYTES ((uint64_t)64 << 10)
+#define ALSO_MOST  16
 
 static int
 copy_stretch(struct vr_source *from, uint64_t off, uint64_t n, int fd,
@@ -37,7 +40,8 @@ copy_stretch(struct vr_source *from, uint64_t off, uint64_t n, int fd,
 }
 
 static int
-copy_ends(struct vr_source *from, int fd, bool *ret_done)
+copy_parts(struct vr_source *from, const struct vr_ranges *also, int fd,
+	   bool *ret_done)
 {
 	uint64_t head = vr_min(END_BYTES, from->size);
 	uint64_t tail = vr_min(END_BYTES, from->size - head);
@@ -48,6 +52,13 @@ copy_ends(struct vr_source *from, int fd, bool *ret_done)
 		r = copy_stretch(from, 0, head, fd, ret_done);
 	if (r == 0 && *ret_done)
 		r = copy_stretch(from, from->size - tail, tail, fd, ret_done);
+	for (size_t i = 0; r == 0 && *ret_done && i < also->count; i++) {
+		uint64_t off = also->items[i].off;
+		uint64_t n = vr_min(also->items[i].length, ALSO_BYTES);
+
+		if (i < ALSO_MOST && vr_inside(off, n, from->size))
+			r = copy_stretch(from, off, n, fd, ret_done);
+	}
 	return r;
 }
 
@@ -70,7 +81,8 @@ probe(blkid_probe p, int fd, char ret_name[VR_OPINION_ROOM])
 
 /* Without room for the file there is no opinion, and no harm. */
 static int
-ask_about(struct vr_source *from, char ret_name[VR_OPINION_ROOM])
+ask_about(struct vr_source *from, const struct vr_ranges *also,
+	  char ret_name[VR_OPINION_ROOM])
 {
 	int fd = memfd_create("vmdk-rescue", MFD_CLOEXEC);
 	blkid_probe p;
@@ -79,7 +91,7 @@ ask_about(struct vr_source *from, char ret_name[VR_OPINION_ROOM])
 
 	if (fd < 0)
 		return 0;
-	r = copy_ends(from, fd, &done);
+	r = copy_parts(from, also, fd, &done);
 	p = r == 0 && done ? blkid_new_probe() : NULL;
 	if (p)
 		probe(p, fd, ret_name);
@@ -89,7 +101,8 @@ ask_about(struct vr_source *from, char ret_name[VR_OPINION_ROOM])
 }
 
 int
-vr_blkid_ask(struct vr_source *volume, char ret_name[VR_OPINION_ROOM])
+vr_blkid_ask(struct vr_source *volume, const struct vr_ranges *also,
+	     char ret_name[VR_OPINION_ROOM])
 {
 	struct vr_source *view;
 	int r;
@@ -101,7 +114,7 @@ vr_blkid_ask(struct vr_source *volume, char ret_name[VR_OPINION_ROOM])
 	r = vr_view_open(volume, VR_DAMAGED_ZERO, &view);
 	if (r < 0)
 		return r;
-	r = ask_about(view, ret_name);
+	r = ask_about(view, also, ret_name);
 	vr_source_free(view);
 	return r;
 }

@@ -3,9 +3,11 @@
 #include "guest/blkid.h"
 
 int
-vr_blkid_ask(struct vr_source *volume, char ret_name[VR_OPINION_ROOM])
+vr_blkid_ask(struct vr_source *volume, const struct vr_ranges *also,
+	     char ret_name[VR_OPINION_ROOM])
 {
 	(void)volume;
+	(void)also;
 	ret_name[0] = '\0';
 	return 0;
 }

@@ -72,6 +72,22 @@ compare(struct vr_guest *g, size_t index)
 	return tell(g, node, said);
 }
 
+static int
+ask(struct vr_guest *g, size_t index)
+{
+	const struct vr_bid *content = &g->tree->nodes.items[index].content;
+	struct vr_ranges also = {0};
+	int r = 0;
+
+	if (content->score != VR_SCORE_NONE && content->prober->metadata)
+		r = content->prober->metadata(g->sources[index], content,
+					      &also);
+	if (r == 0)
+		r = vr_blkid_ask(g->sources[index], &also, g->opinions[index]);
+	vr_ranges_free(&also);
+	return r;
+}
+
 int
 vr_opinions_ask(struct vr_guest *g)
 {
@@ -84,7 +100,7 @@ vr_opinions_ask(struct vr_guest *g)
 	for (size_t i = 0; r == 0 && i < count; i++) {
 		if (!is_asked_about(g, i))
 			continue;
-		r = vr_blkid_ask(g->sources[i], g->opinions[i]);
+		r = ask(g, i);
 		if (r == 0 && vr_blkid_is_there())
 			r = compare(g, i);
 	}
