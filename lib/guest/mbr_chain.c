@@ -12,6 +12,7 @@
 #define TRIES_MOST 4096
 /* An EBR stands in the MiB before its partition, old ones 63 sectors before. */
 #define AROUND UINT64_C(2048)
+#define TRACK  63u
 
 static bool
 is_there(const struct vr_mbr_chain *c, uint64_t sector)
@@ -180,6 +181,43 @@ compare_links(const void *a, const void *b)
 	return (x->sector > y->sector) - (x->sector < y->sector);
 }
 
+/* Does what a link at this sector would lead to hold a volume, and fit it? */
+static bool
+holds_volume(const struct survey *s, uint64_t sector, uint64_t count)
+{
+	const struct vr_ranges *v = s->hints->volumes;
+	uint64_t end = sector + count;
+
+	for (size_t i = 0; v && i < v->count; i++) {
+		uint64_t first = v->items[i].off / VR_SECTOR;
+		uint64_t last = vr_div_up(v->items[i].off + v->items[i].length,
+					  VR_SECTOR);
+
+		if (first > sector && first - sector <= AROUND && last <= end &&
+		    end - last <= TRACK)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * One link is left. If it is the first one, where it leads to shows: there a
+ * volume begins soon, and it ends where the link says.
+ */
+static void
+reckon_start_alone(struct survey *s)
+{
+	struct vr_mbr_chain *c = s->chain;
+	const struct vr_ebr *ebr = c->count ? &c->items[0].ebr : NULL;
+
+	if (!ebr || ebr->link_count == 0 ||
+	    !holds_volume(s, c->items[0].sector + ebr->link_first,
+			  ebr->link_count))
+		return;
+	c->has_start = true;
+	c->start = c->items[0].sector;
+}
+
 /*
  * A link counts from the extended partition's start, which nobody tells. But the
  * first EBR stands there, and where one links from there to another one, both
@@ -202,6 +240,8 @@ reckon_start(struct survey *s)
 			c->has_start = true;
 			c->start = to - link;
 		}
+	if (!c->has_start)
+		reckon_start_alone(s);
 }
 
 /* Links that are known to lead somewhere are followed, each from each start. */

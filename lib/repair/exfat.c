@@ -61,6 +61,47 @@ plan_regions(struct vr_plan *plan, size_t node, uint32_t sector_bytes)
 }
 
 static int
+is_lost(struct vr_source *volume, uint64_t off, size_t n, bool *ret)
+{
+	struct vr_window w;
+	int r = vr_window_read(&w, volume, off, n);
+
+	if (r < 0)
+		return r;
+	*ret = !vr_window_holds(&w, 0, n);
+	vr_window_free(&w);
+	return 0;
+}
+
+/* Without its entry in the table nobody knows where the root folder ends. */
+static int
+tell_lost_root(struct vr_plan *plan, size_t node,
+	       const struct vr_exfat_boot *boot)
+{
+	const struct vr_node *n = &plan->tree->nodes.items[node];
+	uint64_t table = (uint64_t)boot->fat_sector * boot->sector_bytes;
+	uint64_t root = (uint64_t)boot->heap_sector * boot->sector_bytes +
+			(uint64_t)(boot->root_cluster - 2) *
+				boot->cluster_bytes;
+	bool entry = false, folder = false;
+	int r = is_lost(n->source, table + 4 * (uint64_t)boot->root_cluster, 4,
+			&entry);
+
+	if (r == 0)
+		r = is_lost(n->source, root, 512, &folder);
+	if (r < 0 || (!entry && !folder))
+		return r;
+	return vr_findings_add(
+		&plan->findings, VR_LOSS, "exfat-root-lost",
+		"%s: %s lies in lost bytes, and exFAT keeps it once: most "
+		"systems do not mount the volume, or show it empty. \"vmdk-rescue "
+		"ls\" and \"copy\" find folders by what they say themselves.",
+		n->name,
+		folder ? "its root folder"
+		       : "what the allocation table says of its root folder");
+}
+
+static int
 exfat_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 {
 	const struct vr_node *n = &tree->nodes.items[node];
@@ -78,7 +119,10 @@ exfat_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 		return r;
 	is_boot = vr_exfat_boot(&w, 0, &boot);
 	vr_window_free(&w);
-	return is_boot ? plan_regions(plan, node, boot.sector_bytes) : 0;
+	if (!is_boot)
+		return 0;
+	r = plan_regions(plan, node, boot.sector_bytes);
+	return r == 0 ? tell_lost_root(plan, node, &boot) : r;
 }
 
 const struct vr_repair vr_repair_exfat = {

@@ -21,6 +21,7 @@ extern const struct vr_repair vr_repair_mbr;
 #define CYLINDER       16065u /* sectors, of 255 heads */
 #define SECTORS_OF_MIB 2048u
 #define SNAP_BELOW     (2 * SECTORS_OF_MIB)
+#define TRACK	       63u
 #define LINK	       0x05
 #define LINUX	       0x83
 
@@ -30,7 +31,7 @@ struct slot {
 	uint64_t ebr;	/* its link's sector, 0: none yet */
 	uint64_t slack; /* by so much the volume may end before it */
 	uint8_t type;
-	bool logical, boot;
+	bool logical, boot, never_boots;
 	bool link_stands; /* and needs no writing */
 	bool exact;	  /* bounds by a link */
 	uint64_t
@@ -77,6 +78,26 @@ type_of(const struct vr_bid *content)
 	return LINUX;
 }
 
+/* By so many sectors a volume may be shorter than its partition. */
+static uint64_t
+slack_of(const struct vr_bid *content)
+{
+	uint64_t block = content->block_bytes / VR_SECTOR;
+
+	/* mkfs.fat makes whole tracks of it. */
+	return content->score != VR_SCORE_NONE &&
+			       strncmp(content->type, "fat", 3) == 0
+		       ? vr_max(block, TRACK)
+		       : block;
+}
+
+static bool
+never_boots(const struct vr_bid *content)
+{
+	return content->score != VR_SCORE_NONE &&
+	       strcmp(content->type, "exfat") == 0;
+}
+
 /* --- collecting ----------------------------------------------------------- */
 
 static const struct vr_ebr_at *
@@ -101,8 +122,9 @@ collect(struct job *j)
 		struct slot slot = {
 			.start = start,
 			.end = vr_div_up(n->start + n->length, VR_SECTOR),
-			.slack = n->content.block_bytes / VR_SECTOR,
+			.slack = slack_of(&n->content),
 			.type = type_of(&n->content),
+			.never_boots = never_boots(&n->content),
 		};
 
 		if (n->parent != j->node)
@@ -315,7 +337,8 @@ choose_boot(struct job *j)
 		for (size_t i = 0; i < j->slots.count; i++) {
 			struct slot *s = &j->slots.items[i];
 
-			if (s->type == order[k] && !s->logical) {
+			if (s->type == order[k] && !s->logical &&
+			    !s->never_boots) {
 				s->boot = true;
 				return;
 			}

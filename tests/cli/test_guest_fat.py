@@ -144,6 +144,20 @@ class TestExfat(Guest):
         self.dump([(1024, 1536), (12 * 512, 13 * 512)])
         self.assertIn("exfat-regions-lost", self.codes())
 
+    def test_a_lost_root_folder_is_told(self):
+        for what in "folder", "entry":
+            with self.subTest(what=what):
+                self.build()
+                with open(self.flat, "rb") as data:
+                    boot = data.read(512)
+                table, _, heap, _, root = (
+                    int.from_bytes(boot[at:at + 4], "little")
+                    for at in range(80, 100, 4))
+                at = (table * 512 + 4 * root if what == "entry" else
+                      heap * 512 + ((root - 2) << boot[108] + boot[109]))
+                self.dump([(at // 512 * 512, at // 512 * 512 + 512)])
+                self.assertIn("exfat-root-lost", self.codes())
+
     def test_healthy(self):
         self.build()
         self.dump()

@@ -18,6 +18,7 @@ import subprocess
 import unittest
 import zlib
 
+import guests_windows
 import support
 from support import GIB, MIB, attack
 
@@ -464,6 +465,25 @@ start=1028096, size=1024000, type=83
 start=2054144, size=2138112, type=83
 """, {0: "ext4", 2: "ext4", 3: "ext4"})
 
+    def test_one_link_of_two_is_left(self):
+        """The second wave takes the swap's head and the link behind it."""
+        self.scan = "always"
+        self.check(2 * GIB, b"""label: dos
+start=2048, size=1024000, type=83, bootable
+start=1028094, size=3164162, type=5
+start=1028096, size=1024000, type=82
+start=2054144, size=2138112, type=83
+""", {0: "ext4", 3: "ext4"}, wave=2, whole=True)
+
+    def test_fat_ends_with_a_track(self):
+        flat, before = self.build(GIB, b"label: dos\n2048,2093056,c\n", {})
+        part = self.sparse("../part", 1022 * MIB)
+        tool("mkfs.vfat", "-F", "32", part)
+        copy_sparse(part, flat, MIB)
+        self.hit(flat)
+        _, out = self.recover(flat)
+        self.assertEqual(table_of(out)[2], before)
+
     def test_sector_63(self):
         self.check(2 * GIB, b"""label: dos
 start=63, size=1028097, type=83, bootable
@@ -622,6 +642,16 @@ class SecondOpinion(Tables):
         self.hit(flat)
         said, told = self.volumes(flat)
         self.assertEqual((said, told), ([("disk1", "ext4")], []))
+
+    def test_ntfs_whose_file_table_is_far_from_both_ends(self):
+        flat = self.disk(2 * GIB)
+        mkfs(flat, "ntfs", 0, 2 * GIB)
+        with open(flat, "r+b") as f:
+            fd = f.fileno()
+            volume = guests_windows._Volume(fd)
+            volume.move(0, GIB // volume.cluster)
+            os.pwrite(fd, (GIB // volume.cluster).to_bytes(8, "little"), 48)
+        self.assertEqual(self.volumes(flat), ([("disk1", "ntfs")], []))
 
     def test_a_length_that_no_file_has(self):
         flat = self.disk(1 << 43)

@@ -259,6 +259,16 @@ class Btrfs(Guest):
         self.assertGreaterEqual(good, self.outside())
         self.assertFalse(gone & self.outside())
 
+    def test_all_copies_of_the_chunk_tree(self):
+        """They lie 8 MiB apart: the second wave takes both or neither."""
+        for start in 1, 2:
+            with self.subTest(start=start):
+                self.make(320, start, files=20)
+                self.hit(2)
+                self.dump()
+                self.assertEqual("btrfs-chunks-lost" in self.codes(),
+                                 start == 1)
+
     def test_other_checksum(self):
         self.make(512, 0, ("--csum", "sha256"), files=20)
         self.hit(1)
