@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "base/checked.h"
+#include "guest/gpt_signs.h"
 #include "guest/gpt_types.h"
 #include "repair/plan.h"
 
@@ -53,11 +54,14 @@ begins(const struct vr_node *n, const char *type)
 static int
 look_at(struct vr_source *disk, const struct vr_node *n, struct boot *b)
 {
+	bool esp = false;
+	int r = n->entry ? 0 : vr_is_esp(n, &esp);
+
 	b->has_pieces |= n->piece;
 	b->has_windows |= begins(n, "ntfs") || begins(n, "refs");
 	b->has_linux |= begins(n, "ext") || begins(n, "xfs") ||
 			begins(n, "btrfs") || begins(n, "lvm");
-	if (is_type(n, VR_GPT_TYPE_ESP, "ef")) {
+	if (r == 0 && (esp || is_type(n, VR_GPT_TYPE_ESP, "ef"))) {
 		b->uefi = true;
 		return is_lost(disk, n->start, n->length, &b->uefi_lost);
 	}
@@ -65,7 +69,7 @@ look_at(struct vr_source *disk, const struct vr_node *n, struct boot *b)
 		b->grub_partition = true;
 		return is_lost(disk, n->start, n->length, &b->grub_lost);
 	}
-	return 0;
+	return r;
 }
 
 static int

@@ -14,7 +14,7 @@
 #include "base/error.h"
 #include "base/text.h"
 #include "guest/gpt_copies.h"
-#include "guest/mbr_sector.h"
+#include "repair/gpt_protection.h"
 #include "repair/plan.h"
 
 extern const struct vr_repair vr_repair_gpt;
@@ -64,29 +64,15 @@ is_lost(const struct job *j, uint64_t off, uint64_t n, bool *ret)
 
 /* --- bytes ---------------------------------------------------------------- */
 
-static void
-put_le32(uint8_t *p, uint32_t value)
-{
-	for (unsigned i = 0; i < 4; i++)
-		p[i] = (uint8_t)(value >> 8 * i);
-}
-
-static void
-put_le64(uint8_t *p, uint64_t value)
-{
-	put_le32(p, (uint32_t)value);
-	put_le32(p + 4, (uint32_t)(value >> 32));
-}
-
 /* The twin's header, told where it stands now. */
 static void
 turn_header(uint8_t *header, const struct vr_gpt *from, uint64_t entries_lba)
 {
-	put_le64(header + VR_GPT_MY_AT, from->other_lba);
-	put_le64(header + VR_GPT_OTHER_AT, from->my_lba);
-	put_le64(header + VR_GPT_ENTRIES_AT, entries_lba);
-	put_le32(header + VR_GPT_CRC_AT,
-		 vr_gpt_header_crc(header, from->header_bytes));
+	vr_store_le64(header + VR_GPT_MY_AT, from->other_lba);
+	vr_store_le64(header + VR_GPT_OTHER_AT, from->my_lba);
+	vr_store_le64(header + VR_GPT_ENTRIES_AT, entries_lba);
+	vr_store_le32(header + VR_GPT_CRC_AT,
+		      vr_gpt_header_crc(header, from->header_bytes));
 }
 
 /* Behind the header the block is padding, which may be lost. */
@@ -220,49 +206,18 @@ rebuild_array(struct job *j, struct vr_gpt_copy *copy, const char *which)
 
 /* --- the protective MBR --------------------------------------------------- */
 
-/*
- * The last block as cylinder, head and sector, where that can be said. The tools
- * that leave a MiB free in front never say it.
- */
-static void
-put_last_chs(uint8_t *p, uint64_t last, const struct vr_gpt *gpt)
-{
-	uint64_t cylinder = last / (255 * 63), head = last / 63 % 255;
-
-	memset(p, 0xFF, 3);
-	if (cylinder > 1023 || gpt->first_usable == 2048)
-		return;
-	p[0] = (uint8_t)head;
-	p[1] = (uint8_t)((last % 63 + 1) | (cylinder >> 8) << 6);
-	p[2] = (uint8_t)cylinder;
-}
-
-static void
-fill_protection(uint8_t *mbr, const struct vr_gpt_copy *from)
-{
-	const struct vr_gpt *gpt = &from->gpt;
-	uint64_t last = gpt->my_lba == 1 ? gpt->other_lba : gpt->my_lba;
-	uint8_t *entry = mbr + VR_MBR_TABLE_AT;
-
-	entry[2] = 2;
-	entry[4] = VR_MBR_PROTECTIVE;
-	put_last_chs(entry + 5, last, gpt);
-	put_le32(entry + 8, 1);
-	put_le32(entry + 12, (uint32_t)vr_min(last, UINT32_MAX));
-	mbr[510] = 0x55;
-	mbr[511] = 0xAA;
-}
-
 static int
 rebuild_protection(struct job *j, const struct vr_gpt_copy *from)
 {
 	uint8_t mbr[4096] = {0}; /* of a disk with the largest blocks */
+	const struct vr_gpt *gpt = &from->gpt;
 	bool lost = false;
 	int r = is_lost(j, 0, VR_SECTOR, &lost);
 
 	if (r < 0 || !lost)
 		return r;
-	fill_protection(mbr, from);
+	vr_gpt_protection(mbr, vr_max(gpt->my_lba, gpt->other_lba),
+			  gpt->first_usable);
 	r = vr_plan_step(
 		j->plan, &vr_repair_gpt, j->node, j->risk,
 		"the UEFI Specification says what it holds beside a GPT",

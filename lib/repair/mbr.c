@@ -12,6 +12,7 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/vector.h"
+#include "guest/gpt_signs.h"
 #include "guest/mbr_chain.h"
 #include "repair/plan.h"
 
@@ -541,7 +542,10 @@ is_lost(struct vr_source *disk, bool *ret)
 	return 0;
 }
 
-/* A disk that is one volume has no table and gets none. */
+/*
+ * A disk that is one volume has no table and gets none; one that had a GPT gets
+ * that.
+ */
 static int
 mbr_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 {
@@ -552,6 +556,7 @@ mbr_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 		.plan = plan,
 		.number = n->disk + 1,
 	};
+	const char *gpt = NULL;
 	bool lost = false;
 	int r;
 
@@ -562,6 +567,8 @@ mbr_plan(const struct vr_tree *tree, size_t node, struct vr_plan *plan)
 	j.disk = tree->disks[n->disk];
 	r = is_lost(j.disk, &lost);
 	if (r == 0 && lost)
+		r = vr_gpt_signs(tree, node, &gpt);
+	if (r == 0 && lost && !gpt)
 		r = rebuild(&j);
 	vr_mbr_chain_free(&j.chain);
 	free(j.slots.items);

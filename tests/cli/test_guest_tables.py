@@ -703,5 +703,60 @@ def rewrite_gpt(flat, entry_bytes, entry_count):
           padded + header(last, 1, last - blocks))
 
 
+class BothLost(support.Scratch):
+    """The last MiB lies in a stripe as well as the first one."""
+
+    MIB_COUNT = 801     # every eighth MiB, and 800 is one of them
+
+    def windows(self):
+        disk = self.sparse("web01-flat.vmdk", self.MIB_COUNT * MIB)
+        sgdisk(disk, [(0, "+100M", ESP, "esp"), (0, "+16M", MSR, "msr"),
+                      (0, "+500M", DATA, "windows"),
+                      (0, "+100M", LINUX, "linux")])
+        esp = disk + ".esp"
+        with open(esp, "wb") as out:
+            out.truncate(100 * MIB)
+        tool("mkfs.vfat", "-F", "32", esp)
+        tool("mmd", "-i", esp, "::/EFI")
+        copy_sparse(esp, disk, MIB)
+        os.unlink(esp)
+        mkfs(disk, "ntfs", 117 * MIB, 500 * MIB)
+        mkfs(disk, "ext4", 617 * MIB, 100 * MIB)
+        return disk
+
+    def hit(self, disk):
+        attack.hit(disk, wave=1, allocated_kb=os.path.getsize(disk) // 1024)
+
+    def test_a_new_gpt(self):
+        disk = self.windows()
+        before = table_of(disk)
+        self.hit(disk)
+        out = self.aside("out")
+        doc = support.guest_dump(disk, out)
+        steps = [s for s in doc["steps"] if s["repair"] == "gpt_new"]
+        self.assertEqual([s["risk"] for s in steps], ["guessed"])
+        codes = {f["code"] for f in doc["findings"]}
+        self.assertIn("gpt-made-anew", codes)
+        self.assertNotIn("repair-incomplete", codes)
+        self.assertNotIn("boot-bios-windows", codes)
+        self.assertNotIn("mbr", {s["repair"] for s in doc["steps"]})
+        label, guid, parts = table_of(out)
+        self.assertEqual((label, parts), ("gpt", before[2]))
+        self.assertNotEqual(guid, before[1])
+        self.assertIn("No problems found", tool("sgdisk", "-v", out))
+        again = self.aside("again")
+        support.guest_dump(disk, again)
+        self.assertEqual(read(again, 0, MIB), read(out, 0, MIB))
+
+    def test_no_sign_of_one(self):
+        """Without an EFI system partition it becomes an MBR."""
+        disk = self.sparse("web01-flat.vmdk", self.MIB_COUNT * MIB)
+        sgdisk(disk, [(0, "+500M", LINUX, "linux")])
+        mkfs(disk, "ext4", MIB, 500 * MIB)
+        self.hit(disk)
+        doc = support.guest_dump(disk, self.aside("out"))
+        self.assertEqual({s["repair"] for s in doc["steps"]}, {"mbr"})
+
+
 if __name__ == "__main__":
     support.main()
