@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "tree.h"
 
-#include <ctype.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+
+#include "volume_file.h"
 
 /* --- nodes ---------------------------------------------------------------- */
 
@@ -218,97 +219,7 @@ make_map(struct tree *tree, struct node *node)
 	return r;
 }
 
-/* --- names of volumes ------------------------------------------------------ */
-
-#define SLUG_MOST 40
-
-/* Letters and digits that need no quoting anywhere; all else is one dash. */
-static void
-slug(const char *text, bool lower, char room[SLUG_MOST + 1])
-{
-	size_t n = 0;
-
-	for (; text && *text && n < SLUG_MOST; text++) {
-		unsigned char c = (unsigned char)*text;
-
-		if (c < 0x80 && (isalnum(c) || c == '_' || c == '.'))
-			room[n++] = (char)(lower ? tolower(c) : c);
-		else if (n > 0 && room[n - 1] != '-')
-			room[n++] = '-';
-	}
-	while (n > 0 && (room[n - 1] == '-' || room[n - 1] == '.'))
-		n--;
-	room[n] = '\0';
-}
-
-/* What a person would call it: "root", "EFI system". */
-static const char *
-words_of(const struct vr_volume_info *info)
-{
-	if (info->entry_label && *info->entry_label)
-		return info->entry_label;
-	if (info->label && *info->label)
-		return info->label;
-	return info->entry_meaning;
-}
-
-/* "1-efi-system-vfat", "v2-ext4", "vg0-root-xfs". */
-static void
-volume_name(const struct vr_volume_info *info, char *room, size_t n)
-{
-	char words[SLUG_MOST + 1] = "", type[SLUG_MOST + 1];
-	char first[2 * SLUG_MOST];
-
-	slug(info->type, true, type);
-	switch (info->slot) {
-	case VR_SLOT_PARTITION:
-		snprintf(first, sizeof(first), "%u", info->number);
-		slug(words_of(info), true, words);
-		break;
-	case VR_SLOT_FOUND:
-		snprintf(first, sizeof(first), "v%u", info->number);
-		slug(words_of(info), true, words);
-		break;
-	case VR_SLOT_DISK:
-		snprintf(first, sizeof(first), "whole");
-		break;
-	case VR_SLOT_LOGICAL:
-		slug(info->name, false, first);
-		break;
-	}
-	if (strcmp(words, type) == 0)
-		*words = '\0';
-	snprintf(room, n, "%s%s%s%s%s", first, *words ? "-" : "", words,
-		 *type ? "-" : "", type);
-}
-
-/* Two volumes may bear one label; then the later ones are counted. */
-static int
-add_volume(struct tree *tree, struct node *folder,
-	   const struct vr_volume_info *info, struct vr_source *source)
-{
-	char stem[4 * SLUG_MOST], name[4 * SLUG_MOST + 32];
-
-	volume_name(info, stem, sizeof(stem));
-	snprintf(name, sizeof(name), "%s.raw", stem);
-	for (unsigned i = 2; tree_find(folder, name); i++)
-		snprintf(name, sizeof(name), "%s-%u.raw", stem, i);
-	return add_bytes(tree, folder, name, source);
-}
-
 /* --- folders --------------------------------------------------------------- */
-
-/* A disk itself is disk.raw; it is a volume, too, where one lies right on it. */
-static bool
-belongs(const struct tree *tree, const struct vr_volume_info *info,
-	unsigned disk)
-{
-	if (info->slot == VR_SLOT_DISK && (!info->type || info->table))
-		return false;
-	if (info->slot == VR_SLOT_LOGICAL && vr_vm_disks(tree->vm) > 1)
-		return disk == vr_vm_disks(tree->vm);
-	return info->disk == disk;
-}
 
 /* disk at the number of disks: volumes that may span them. */
 static int
@@ -318,12 +229,15 @@ add_volumes(struct tree *tree, struct node *folder, unsigned disk)
 	int r = volumes ? 0 : VR_E_MEMORY;
 
 	for (size_t i = 0; r == 0 && i < vr_guest_volumes(tree->guest); i++) {
-		struct vr_volume_info info = {.size = sizeof(info)};
-		struct vr_source *source = vr_guest_source(tree->guest, i);
+		char name[VOLUME_FILE_MOST];
+		unsigned where;
 
-		vr_guest_volume(tree->guest, i, &info);
-		if (source && belongs(tree, &info, disk))
-			r = add_volume(tree, volumes, &info, source);
+		if (!volume_file_folder(tree->vm, tree->guest, i, &where) ||
+		    where != disk)
+			continue;
+		volume_file_name(tree->vm, tree->guest, i, name);
+		r = add_bytes(tree, volumes, name,
+			      vr_guest_source(tree->guest, i));
 	}
 	return r;
 }

@@ -6,6 +6,7 @@
 #include "progress.h"
 #include "render.h"
 #include "show.h"
+#include "volume_file.h"
 
 #define AT 14
 
@@ -64,17 +65,17 @@ opening_words(const struct vr_volume_info *v)
 	return v->opens ? "opens with the repairs" : "does not open as it is";
 }
 
-/* The raw disk or the raw volume that mount and export make. */
+/* The files are those of the mount: its disk.raw, its volumes/. */
 static void
-show_mount(const struct vr_volume_info *v)
+show_mount(const struct vr_volume_info *v, const char *file)
 {
 	if (!v->mount_type || !v->opens)
 		return;
 	if (v->slot == VR_SLOT_LOGICAL)
 		render_field_f(stdout, AT, "To mount",
-			       "mount -t %s -o ro,loop%s%s %s.raw /mnt",
+			       "mount -t %s -o ro,loop%s%s volumes/%s /mnt",
 			       v->mount_type, *v->mount_options ? "," : "",
-			       v->mount_options, v->name);
+			       v->mount_options, file);
 	else
 		render_field_f(stdout, AT, "To mount",
 			       "mount -t %s -o ro,loop,offset=%" PRIu64
@@ -109,7 +110,8 @@ show_evidence(const struct vr_volume_info *v)
 }
 
 static void
-show_volume(const struct vr_volume_info *v, const struct options *options)
+show_volume(const struct vr_volume_info *v, const char *file,
+	    const struct options *options)
 {
 	show_name_line(v);
 	if (options->quiet)
@@ -127,16 +129,20 @@ show_volume(const struct vr_volume_info *v, const struct options *options)
 	show_damage(v);
 	if (options->verbose)
 		show_evidence(v);
-	show_mount(v);
+	show_mount(v, file);
 }
 
 static void
-show_guest(const struct vr_guest *guest, const struct options *options)
+show_guest(const struct vr_vm *vm, const struct vr_guest *guest,
+	   const struct options *options)
 {
 	struct vr_volume_info v = {.size = sizeof(v)};
+	char file[VOLUME_FILE_MOST];
+
 	for (size_t i = 0; i < vr_guest_volumes(guest); i++) {
 		vr_guest_volume(guest, i, &v);
-		show_volume(&v, options);
+		volume_file_name(vm, guest, i, file);
+		show_volume(&v, file, options);
 	}
 	if (options->quiet)
 		return;
@@ -175,7 +181,7 @@ volumes_of(const struct vr_vm *vm, const char *path,
 	if (options->json)
 		r = show_json(guest);
 	else
-		show_guest(guest, options);
+		show_guest(vm, guest, options);
 	status = r < 0 ? show_error(path, options, r)
 		       : show_guest_status(vm, guest);
 	vr_guest_free(guest);
