@@ -403,12 +403,16 @@ vr_descriptor_add_up(size_t number, uint64_t sectors, uint64_t offset_sectors,
 	uint64_t end, more, bytes;
 
 	if (!vr_add(offset_sectors, sectors, &end) ||
-	    !vr_mul(end, VR_SECTOR, &bytes))
-		return vr_fail(VR_E_LIMIT, "extent %zu: ends beyond 64 bits",
-			       number);
-	if (!vr_add(*sum, sectors, &more) || !vr_mul(more, VR_SECTOR, &bytes))
+	    !vr_mul(end, VR_SECTOR, &bytes) || bytes > INT64_MAX)
 		return vr_fail(VR_E_LIMIT,
-			       "extent %zu: the capacity exceeds 64 bits",
+			       "extent %zu: ends beyond the 63 bits that "
+			       "offsets have",
+			       number);
+	if (!vr_add(*sum, sectors, &more) || !vr_mul(more, VR_SECTOR, &bytes) ||
+	    bytes > INT64_MAX)
+		return vr_fail(VR_E_LIMIT,
+			       "extent %zu: the capacity exceeds the 63 bits "
+			       "that offsets have",
 			       number);
 	*sum = more;
 	return 0;

@@ -374,9 +374,14 @@ choose(struct finder *f)
 
 /* --- gaps ----------------------------------------------------------------- */
 
-/* Holes are no gaps, and no budget goes into them. */
+/* What a scan may read, and how many extents it may ask for. */
+struct budget {
+	uint64_t bytes, extents;
+};
+
+/* Holes are no gaps, and no bytes go into them. */
 static int
-add_gap(struct finder *f, uint64_t start, uint64_t end, uint64_t *budget,
+add_gap(struct finder *f, uint64_t start, uint64_t end, struct budget *left,
 	struct vr_ranges *ret)
 {
 	struct vr_extent extent;
@@ -385,6 +390,11 @@ add_gap(struct finder *f, uint64_t start, uint64_t end, uint64_t *budget,
 	for (; r == 0 && start < end; start += extent.length) {
 		uint64_t take;
 
+		if (left->extents == 0) {
+			f->finds->unread += end - start;
+			break;
+		}
+		left->extents--;
 		r = vr_source_next(f->disk, start, &extent);
 		if (r < 0)
 			return r;
@@ -392,8 +402,8 @@ add_gap(struct finder *f, uint64_t start, uint64_t end, uint64_t *budget,
 		if (extent.flags &
 		    (VR_EXTENT_HOLE | VR_EXTENT_ZERO | VR_EXTENT_DAMAGED))
 			continue;
-		take = vr_min(extent.length, *budget);
-		*budget -= take;
+		take = vr_min(extent.length, left->bytes);
+		left->bytes -= take;
 		f->finds->unread += extent.length - take;
 		r = vr_ranges_add(ret, start, take);
 	}
@@ -404,18 +414,21 @@ static int
 list_gaps(struct finder *f, struct vr_ranges *ret)
 {
 	bool always = f->how->when == VR_SCAN_ALWAYS;
-	uint64_t budget = always ? UINT64_MAX : VR_FIND_GAPS_MOST, at = 0;
+	struct budget left = {VR_FIND_GAPS_MOST, VR_FIND_EXTENTS_MOST};
+	uint64_t at = 0;
 	int r = 0;
 
-	if (always)
-		return add_gap(f, 0, f->disk->size, &budget, ret);
+	if (always) {
+		left = (struct budget){UINT64_MAX, UINT64_MAX};
+		return add_gap(f, 0, f->disk->size, &left, ret);
+	}
 	for (size_t i = 0; r == 0 && i <= f->finds->count; i++) {
 		uint64_t end = i < f->finds->count
 				       ? f->finds->items[i].bid.start
 				       : f->disk->size;
 
 		if (end > at && end - at > GAP_LEAST)
-			r = add_gap(f, at, end, &budget, ret);
+			r = add_gap(f, at, end, &left, ret);
 		if (i < f->finds->count)
 			at = end + f->finds->items[i].length;
 	}

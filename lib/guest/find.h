@@ -21,7 +21,10 @@ struct vr_finds {
 	struct vr_found *items;
 	size_t count, room;
 	bool scanned;
-	/* Bytes of gaps that were left unread: only a scan on request reads more. */
+	/*
+	 * Bytes of gaps that were left unread, or may be some: only a scan on
+	 * request reads more.
+	 */
 	uint64_t unread;
 	/* Where the scan met magics of tables, ascending. */
 	struct {
@@ -39,6 +42,8 @@ struct vr_find_how {
 
 /* Without being asked to, gaps are read up to so many bytes. */
 #define VR_FIND_GAPS_MOST (UINT64_C(512) << 20)
+/* And looked for among so many holes and stripes: a disk may have millions. */
+#define VR_FIND_EXTENTS_MOST 65536
 
 int vr_find_volumes(struct vr_source *disk, const struct vr_find_how *how,
 		    struct vr_finds *ret);

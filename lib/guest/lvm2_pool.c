@@ -914,8 +914,10 @@ skip_lost(const struct place *p, unsigned *lost, uint64_t *off)
 		if (r < 0 || !(extent.flags & VR_EXTENT_DAMAGED) ||
 		    ++*lost <= LOST_MOST)
 			return r;
-		*off += vr_max(vr_round_down(extent.length, USUAL_EXTENT),
+		extent.length =
+			vr_max(vr_round_down(extent.length, USUAL_EXTENT),
 			       USUAL_EXTENT);
+		*off += vr_min(extent.length, p->length - *off);
 	}
 	return 0;
 }
@@ -949,7 +951,7 @@ guess_volumes(struct assembler *a, const struct place *p)
 			       USUAL_EXTENT;
 		}
 		vr_bids_free(&bids);
-		off += step;
+		off += vr_min(step, p->length - off);
 	}
 	return r == 0 && count ? tell_guess(a, p, count) : r;
 }

@@ -337,7 +337,7 @@ tell_unread(struct builder *b, uint32_t disk, uint64_t unread)
 	char room[32];
 
 	return vr_findings_add(&b->tree->findings, VR_WARNING, "gaps-unread",
-			       "%s of disk %" PRIu32
+			       "Up to %s of disk %" PRIu32
 			       " hold data that no volume found so far "
 			       "explains, and were not read for signatures; "
 			       "--scan reads the whole disk.",

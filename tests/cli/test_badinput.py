@@ -517,7 +517,8 @@ class Hostile(Bad):
     def test_sizes(self):
         """Sector counts that no disk has."""
         self.file("vm/ok", b"ordinary text, line by line\n" * 2340)
-        for sectors in (0, 1 << 40, (1 << 55) - 1, 1 << 55, (1 << 64) - 1,
+        for sectors in (0, 1 << 40, 1 << 50, (1 << 53) - 1, 1 << 53,
+                        (1 << 54) - 1, (1 << 55) - 1, 1 << 55, (1 << 64) - 1,
                         1 << 64, 10 ** 30):
             self.file("vm/evil.vmdk", HEAD + b'RW %d FLAT "ok" 0\n'
                       b'RW %d FLAT "ok" 0\n' % (sectors, sectors))

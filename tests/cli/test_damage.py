@@ -765,6 +765,18 @@ class Budget(Disks):
                          [])
         self.assertLess(disk["files"][0]["bytes_read"], self.MOST)
 
+    def test_recover_of_thirty_million_holes(self):
+        """A thin disk whose every other MiB was hit: nobody walks them all."""
+        c = thick(62 * TIB, 2, "zero")
+        files = files_of("d-flat.vmdk", c)
+        files[0]._holes = True
+        with fake.Mount(files) as mount:
+            result = support.run("recover", "-q", "-o", self.at("out"),
+                                 mount.path("d-flat.vmdk"), timeout=60)
+            n = mount.stats()["d-flat.vmdk"]["bytes"]
+        self.assertEqual(result.status, support.DONE, result)
+        self.assertLess(n, 512 * MIB)
+
 
 # -- storage that fails -----------------------------------------------------
 
@@ -822,6 +834,22 @@ class ReadErrors(support.Scratch):
             if disk["capacity_sure"]:
                 self.assertEqual(disk["capacity"], self.LENGTH)
             self.assertEqual(support.false_intact(doc, runs), 0)
+
+    def test_every_byte_looked_at(self):
+        """A bad sector costs the 4 KiB around it, wherever it is."""
+        c = thick(300 * MIB, 1)
+        files = files_of("d-flat.vmdk", c)
+        for start in (30 * MIB + 8704, 31 * MIB + 512, 300 * MIB - 512):
+            files[0].fail(start, 512)
+        with fake.Mount(files) as mount:
+            doc = support.damage_map(mount.path("d-flat.vmdk"),
+                                     "--verify", "full")
+        said = {k: n for k, (n, _) in support.confusion(doc, c.runs).items()}
+        self.assertEqual(said, {
+            (True, "encrypted"): 100 * MIB - 4096,
+            (True, "unreadable"): 4096,
+            (False, "intact"): 200 * MIB - 8192,
+            (False, "unreadable"): 8192})
 
     def test_everything(self):
         for args in (True, False):

@@ -708,11 +708,11 @@ test_huge_numbers(void **state)
 {
 	(void)state;
 	expect_limit(HEAD "RW 18446744073709551616 FLAT \"a\" 0\n", "extent 1");
-	expect_limit(HEAD "RW 99999999999999999999999 ZERO\n", "64 bits");
-	expect_limit(HEAD "RW 36028797018963968 ZERO\n", "64 bits");
-	expect_limit(HEAD "RW 1 FLAT \"a\" 36028797018963967\n", "64 bits");
-	expect_limit(HEAD "RW 1 FLAT \"a\" 99999999999999999999\n", "64 bits");
-	expect_limit(HEAD "RW 36028797018963967 FLAT \"a\" 0\nRW 1 ZERO\n",
+	expect_limit(HEAD "RW 99999999999999999999999 ZERO\n", "63 bits");
+	expect_limit(HEAD "RW 18014398509481984 ZERO\n", "63 bits");
+	expect_limit(HEAD "RW 1 FLAT \"a\" 18014398509481983\n", "63 bits");
+	expect_limit(HEAD "RW 1 FLAT \"a\" 99999999999999999999\n", "63 bits");
+	expect_limit(HEAD "RW 18014398509481983 FLAT \"a\" 0\nRW 1 ZERO\n",
 		     "extent 2: the capacity");
 }
 
@@ -720,10 +720,10 @@ static void
 test_largest_numbers(void **state)
 {
 	vr_cleanup(vr_descriptor_free_p) struct vr_descriptor *d =
-		parse(HEAD "RW 36028797018963966 FLAT \"a\" 1\nRW 1 ZERO\n");
+		parse(HEAD "RW 18014398509481982 FLAT \"a\" 1\nRW 1 ZERO\n");
 
 	(void)state;
-	assert_int_equal(d->sectors, UINT64_MAX / VR_SECTOR);
+	assert_int_equal(d->sectors, INT64_MAX / VR_SECTOR);
 }
 
 static char *
@@ -984,7 +984,7 @@ static void
 test_write_refuses_sizes(void **state)
 {
 	struct vr_extent_line lines[] = {
-		{0, 0, "FLAT", "a"}, {UINT64_MAX / VR_SECTOR, 0, "FLAT", "b"}};
+		{0, 0, "FLAT", "a"}, {INT64_MAX / VR_SECTOR, 0, "FLAT", "b"}};
 	struct vr_descriptor_plan plan = esxi_plan();
 
 	(void)state;
