@@ -386,7 +386,7 @@ part_source(const struct vr_part *part, struct vr_source **ret)
 				      : vr_hole_open(part->length, ret);
 	if (part->grains)
 		return vr_slice_open(part->grains, 0, part->length, ret);
-	return vr_slice_open(part->file->data, part->file_off, part->length,
+	return vr_slice_open(part->file->flat, part->file_off, part->length,
 			     ret);
 }
 

@@ -274,6 +274,20 @@ take_profile(const char *option, struct vr_profile_case *c,
 }
 
 static int
+open_data(struct vr_hostfile *f, struct vr_source *slice)
+{
+	struct vr_map_cursor cursor = {0};
+	struct vr_map_item item;
+	int r = vr_annotate_open(slice, f->map, &f->data);
+	bool calm = f->diagnosis.condition == VR_CONDITION_UNTOUCHED &&
+		    !vr_map_walk(f->map, &cursor, &item);
+
+	if (r == 0)
+		f->flat = vr_source_ref(calm ? slice : f->data);
+	return r;
+}
+
+static int
 diagnose(struct vr_hostfile *f, const struct vr_options *options)
 {
 	vr_cleanup(vr_source_free_p) struct vr_source *slice = NULL;
@@ -304,7 +318,7 @@ diagnose(struct vr_hostfile *f, const struct vr_options *options)
 	if (r == 0 && f->capacity.tail_unreadable)
 		r = vr_map_add_range(f->map, VR_LAYER_MEASURED, VR_UNREADABLE,
 				     f->capacity.unreadable_off, VR_SECTOR);
-	return r == 0 ? vr_annotate_open(slice, f->map, &f->data) : r;
+	return r == 0 ? open_data(f, slice) : r;
 }
 
 static int
@@ -354,6 +368,7 @@ vr_hostfile_free(struct vr_hostfile *f)
 {
 	if (!f)
 		return;
+	vr_source_free(f->flat);
 	vr_source_free(f->data);
 	vr_source_free(f->source);
 	vr_map_free(f->map);

@@ -23,6 +23,9 @@ struct vr_hostfile {
 	struct vr_diagnosis diagnosis;
 	struct vr_map *map;	/* of [0, capacity) */
 	struct vr_source *data; /* the same, annotated with the map */
+	/* The same as part of a disk: where there is no trace of an attack, what
+	 * nothing is said of is no more in doubt than on any other disk. */
+	struct vr_source *flat;
 };
 
 /* path must be evidence; findings are about the disk it belongs to. */
