@@ -99,6 +99,8 @@ count(struct copying *c, const struct vr_entry_info *e,
 
 	if (copied->error)
 		c->failed++;
+	else if (copied->stream)
+		return;
 	else if (!e->how)
 		c->names++;
 	else if (e->kind != VR_FILE_REGULAR)
@@ -120,7 +122,8 @@ each(void *data, const struct vr_entry_info *e, const struct vr_copied *copied)
 		render_error("%s: %s", copied->path, copied->error);
 	if (*copied->sha256 && !copied->error)
 		write_sum(c->sums, copied);
-	write_line(c, e, copied);
+	if (!copied->stream)
+		write_line(c, e, copied);
 	return 0;
 }
 

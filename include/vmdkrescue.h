@@ -705,6 +705,8 @@ struct vr_copied {
 	char sha256[65];   /* of regular files that were copied, or empty */
 	const char *error; /* a sentence, where it could not be written */
 	struct vr_content_info content; /* where that was to be checked */
+	unsigned
+		stream; /* 0: the file itself; else a named one of its streams */
 };
 
 struct vr_copy_options {
@@ -723,8 +725,9 @@ struct vr_copy_options {
 
 /*
  * Writes files below FOLDER/TOP, and nothing anywhere else, whatever their names
- * are. With times, modes, owners and attributes where the target takes them. What
- * is there already with the same size and time is left as it is.
+ * are. With times, modes, owners and attributes where the target takes them, and
+ * named streams as files of their own, PATH:STREAM. What is there already with the
+ * same size and time is left as it is.
  */
 VR_API int vr_walk_copy(const struct vr_walk *walk, const char *folder,
 			const char *top, const struct vr_copy_options *options);

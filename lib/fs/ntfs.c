@@ -120,11 +120,15 @@ decode_part_name(struct vr_ntfs_file_parts *p, const struct vr_ntfs_part *part,
 
 /* --- objects -------------------------------------------------------------- */
 
+/* $BadClus has one as long as the volume, of which nothing is stored. */
+#define BAD_CLUSTERS 8u
+
 static bool
-is_named_stream(const struct vr_ntfs_part *part)
+is_named_stream(struct vr_ntfs_file_parts *p, const struct vr_ntfs_part *part)
 {
 	return part->a.type == VR_NTFS_DATA && part->a.name_units > 0 &&
-	       (part->a.resident || part->a.first_vcn == 0);
+	       (part->a.resident || part->a.first_vcn == 0) &&
+	       p->held.items[0].number != BAD_CLUSTERS;
 }
 
 /* The index-th named stream, from 1; or NULL. */
@@ -132,7 +136,7 @@ static const struct vr_ntfs_part *
 named_stream(struct vr_ntfs_file_parts *p, unsigned index)
 {
 	for (size_t i = 0; i < p->parts.count; i++)
-		if (is_named_stream(&p->parts.items[i]) && --index == 0)
+		if (is_named_stream(p, &p->parts.items[i]) && --index == 0)
 			return &p->parts.items[i];
 	return NULL;
 }
@@ -143,7 +147,7 @@ count_streams(struct vr_ntfs_file_parts *p)
 	unsigned count = 0;
 
 	for (size_t i = 0; i < p->parts.count; i++)
-		count += is_named_stream(&p->parts.items[i]);
+		count += is_named_stream(p, &p->parts.items[i]);
 	return count;
 }
 

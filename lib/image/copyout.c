@@ -34,6 +34,13 @@ struct copier {
 	uint8_t *buffer;
 };
 
+/* A stream of an entry; the entry's length is that of this stream. */
+struct what {
+	size_t index;
+	unsigned stream; /* 0: the unnamed one */
+	const struct vr_entry_info *e;
+};
+
 /* --- one stream ----------------------------------------------------------- */
 
 struct writing {
@@ -115,11 +122,14 @@ put_xattr(void *data, const char *name, const void *value, size_t n)
 
 /* Owner before mode: a change of owner takes the set-id bits away. */
 static int
-dress(struct copier *c, size_t index, const struct vr_entry_info *e, int fd)
+dress(struct copier *c, const struct what *what, int fd)
 {
+	const struct vr_entry_info *e = what->e;
 	const struct timespec times[2] = {timespec_of(e->accessed),
 					  timespec_of(e->modified)};
-	int r = vr_walk_xattrs(c->walk, index, put_xattr, &fd);
+	int r = what->stream
+			? 0
+			: vr_walk_xattrs(c->walk, what->index, put_xattr, &fd);
 
 	if (e->has_owner && geteuid() == 0 && fchown(fd, e->uid, e->gid) < 0)
 		errno = 0;
@@ -163,7 +173,7 @@ write_lost_ranges(struct vr_source *from, struct vr_text *text)
 	return 0;
 }
 
-/* "OFFSET LENGTH" a line: what of the file is zeros because it is lost. */
+/* "OFFSET LENGTH" a line: what of the stream is zeros because it is lost. */
 static int
 write_side_file(int folder, const char *name, struct vr_source *from)
 {
@@ -172,14 +182,15 @@ write_side_file(int folder, const char *name, struct vr_source *from)
 	struct vr_text text = {0};
 	int r = side ? write_lost_ranges(from, &text) : vr_fail_memory();
 
-	if (r == 0) {
+	if (r == 0 && (text.length || text.failed)) {
 		unlinkat(folder, side, 0);
 		fd = openat(folder, side,
 			    O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644);
 	}
-	if (r == 0 && (fd < 0 || text.failed ||
-		       (text.length && write(fd, text.bytes, text.length) !=
-					       (ssize_t)text.length)))
+	if (r == 0 &&
+	    (text.failed ||
+	     (text.length && (fd < 0 || write(fd, text.bytes, text.length) !=
+						(ssize_t)text.length))))
 		r = vr_fail_errno("'%s'", side);
 	vr_text_free(&text);
 	return r;
@@ -208,14 +219,14 @@ put_in_place(int folder, const char *name, const struct vr_entry_info *e)
 }
 
 static int
-write_file(struct copier *c, size_t index, const struct vr_entry_info *e,
-	   int folder, const char *name, struct vr_copied *copied)
+write_file(struct copier *c, const struct what *what, int folder,
+	   const char *name, struct vr_copied *copied)
 {
 	vr_cleanup(vr_source_free_p) struct vr_source *from = NULL;
 	vr_cleanup(vr_digest_free_p) struct vr_digest *digest = NULL;
 	vr_cleanup(vr_close_p) int fd = -1;
 	struct writing w;
-	int r = vr_walk_source(c->walk, index, 0, &from);
+	int r = vr_walk_source(c->walk, what->index, what->stream, &from);
 
 	if (r == 0)
 		r = vr_digest_new(&digest);
@@ -229,12 +240,12 @@ write_file(struct copier *c, size_t index, const struct vr_entry_info *e,
 	w = (struct writing){fd, digest};
 	r = write_stream(c, from, &w);
 	if (r == 0)
-		r = dress(c, index, e, fd);
+		r = dress(c, what, fd);
 	if (r == 0)
 		r = vr_digest_finish(digest, copied->sha256);
 	if (r == 0)
-		r = put_in_place(folder, name, e);
-	if (r == 0 && e->fate == VR_FATE_PARTIAL)
+		r = put_in_place(folder, name, what->e);
+	if (r == 0 && what->e->fate == VR_FATE_PARTIAL)
 		r = write_side_file(folder, name, from);
 	if (r < 0)
 		unlinkat(folder, PARTIAL, 0);
@@ -243,13 +254,13 @@ write_file(struct copier *c, size_t index, const struct vr_entry_info *e,
 
 /* The hash of what an earlier run left, from the guest's bytes. */
 static int
-hash_again(struct copier *c, size_t index, struct vr_copied *copied)
+hash_again(struct copier *c, const struct what *what, struct vr_copied *copied)
 {
 	vr_cleanup(vr_source_free_p) struct vr_source *from = NULL;
 	vr_cleanup(vr_digest_free_p) struct vr_digest *digest = NULL;
 	vr_cleanup(vr_close_p) int fd = open("/dev/null", O_WRONLY | O_CLOEXEC);
 	struct vr_extent extent;
-	int r = vr_walk_source(c->walk, index, 0, &from);
+	int r = vr_walk_source(c->walk, what->index, what->stream, &from);
 
 	if (r == 0)
 		r = vr_digest_new(&digest);
@@ -269,14 +280,14 @@ hash_again(struct copier *c, size_t index, struct vr_copied *copied)
 }
 
 static int
-copy_file(struct copier *c, size_t index, const struct vr_entry_info *e,
-	  int folder, const char *name, struct vr_copied *copied)
+copy_file(struct copier *c, const struct what *what, int folder,
+	  const char *name, struct vr_copied *copied)
 {
-	if (is_done(folder, name, e)) {
+	if (is_done(folder, name, what->e)) {
 		copied->was_there = true;
-		return hash_again(c, index, copied);
+		return hash_again(c, what, copied);
 	}
-	return write_file(c, index, e, folder, name, copied);
+	return write_file(c, what, folder, name, copied);
 }
 
 static int
@@ -298,9 +309,10 @@ copy_link(struct copier *c, size_t index, int folder, const char *name)
 }
 
 static int
-copy_folder(struct copier *c, size_t index, const struct vr_entry_info *e,
-	    int folder, const char *name)
+copy_folder(struct copier *c, const struct what *what, int folder,
+	    const char *name)
 {
+	const struct vr_entry_info *e = what->e;
 	vr_cleanup(vr_close_p) int fd = -1;
 
 	if (mkdirat(folder, name, 0755) < 0 && errno != EEXIST)
@@ -309,7 +321,7 @@ copy_folder(struct copier *c, size_t index, const struct vr_entry_info *e,
 		    O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return vr_fail_errno("the folder '%s'", name);
-	return e->has_owner && geteuid() == 0 ? dress(c, index, e, fd) : 0;
+	return e->has_owner && geteuid() == 0 ? dress(c, what, fd) : 0;
 }
 
 static bool
@@ -336,6 +348,7 @@ copy_entry(struct copier *c, size_t index, const struct vr_entry_info *e,
 	   const char *path, struct vr_copied *copied)
 {
 	enum vr_fate fate = e->fate;
+	const struct what what = {.index = index, .e = e};
 	const char *name;
 	int folder, r = 0;
 
@@ -351,9 +364,9 @@ copy_entry(struct copier *c, size_t index, const struct vr_entry_info *e,
 	copied->copied = true;
 	switch (e->kind) {
 	case VR_FILE_REGULAR:
-		return copy_file(c, index, e, folder, name, copied);
+		return copy_file(c, &what, folder, name, copied);
 	case VR_FILE_FOLDER:
-		return copy_folder(c, index, e, folder, name);
+		return copy_folder(c, &what, folder, name);
 	case VR_FILE_LINK:
 		return copy_link(c, index, folder, name);
 	default:
@@ -379,6 +392,95 @@ tell(struct copier *c, size_t index, const struct vr_entry_info *e,
 	return o->each ? o->each(o->data, e, copied) : 0;
 }
 
+/* --- named streams ----------------------------------------------------------- */
+
+/* "PATH:STREAM"; a '/' would be one of the target. */
+static int
+stream_path(struct copier *c, size_t index, unsigned stream, const char *path,
+	    char **ret)
+{
+	vr_cleanup(vr_free_p) char *name = NULL;
+	int r = vr_walk_stream_name(c->walk, index, stream, &name);
+
+	if (r < 0)
+		return r;
+	for (char *p = name; *p; p++)
+		if (*p == '/')
+			*p = '_';
+	*ret = vr_format("%s:%s", path, name);
+	return *ret ? 0 : vr_fail_memory();
+}
+
+static int
+copy_stream(struct copier *c, const struct what *what, const char *path,
+	    struct vr_copied *copied)
+{
+	const char *name;
+	int folder;
+	int r = vr_landing_folder(c->landing, path, &folder, &name);
+
+	if (r < 0)
+		return r;
+	copied->copied = true;
+	return copy_file(c, what, folder, name, copied);
+}
+
+static int
+stream_bytes(struct copier *c, size_t index, unsigned stream, uint64_t *ret)
+{
+	vr_cleanup(vr_source_free_p) struct vr_source *from = NULL;
+	int r = vr_walk_source(c->walk, index, stream, &from);
+
+	if (r == 0)
+		*ret = from->size;
+	return r;
+}
+
+/* No file system here has such: each becomes a file beside its own. */
+static int
+copy_streams(struct copier *c, size_t index, const struct vr_entry_info *e,
+	     const char *path)
+{
+	int r = 0;
+
+	for (unsigned i = 1; r == 0 && i <= e->streams; i++) {
+		vr_cleanup(vr_free_p) char *beside = NULL;
+		struct vr_copied copied = {
+			.size = sizeof(copied),
+			.content.size = sizeof(copied.content),
+			.stream = i,
+		};
+		struct vr_entry_info alone = *e;
+		const struct what what = {index, i, &alone};
+		int code = stream_path(c, index, i, path, &beside);
+
+		if (code == 0)
+			code = stream_bytes(c, index, i, &alone.length);
+		if (code == 0)
+			code = copy_stream(c, &what, beside, &copied);
+		r = tell(c, index, e, beside ? beside : path, code, &copied);
+	}
+	return r;
+}
+
+/* --- all of them ------------------------------------------------------------- */
+
+static int
+copy_one(struct copier *c, size_t index, const struct vr_entry_info *e)
+{
+	vr_cleanup(vr_free_p) char *path = vr_format("%s/%s", c->top, e->path);
+	struct vr_copied copied = {
+		.size = sizeof(copied),
+		.content.size = sizeof(copied.content),
+	};
+	int r = path ? vr_check_cancel() : vr_fail_memory();
+
+	if (r == 0)
+		r = tell(c, index, e, path,
+			 copy_entry(c, index, e, path, &copied), &copied);
+	return r == 0 && copied.copied ? copy_streams(c, index, e, path) : r;
+}
+
 static int
 copy_all(struct copier *c)
 {
@@ -386,22 +488,12 @@ copy_all(struct copier *c)
 
 	for (size_t i = 0; r == 0 && i < vr_walk_entries(c->walk); i++) {
 		struct vr_entry_info e = {.size = sizeof(e)};
-		vr_cleanup(vr_free_p) char *path = NULL;
-		struct vr_copied copied = {
-			.size = sizeof(copied),
-			.content.size = sizeof(copied.content),
-		};
 
 		vr_walk_entry(c->walk, i, &e);
-		if (*e.path == '\0' ||
-		    (c->options->choose &&
-		     !c->options->choose(c->options->data, &e)))
-			continue;
-		path = vr_format("%s/%s", c->top, e.path);
-		r = path ? vr_check_cancel() : vr_fail_memory();
-		if (r == 0)
-			r = tell(c, i, &e, path,
-				 copy_entry(c, i, &e, path, &copied), &copied);
+		if (*e.path != '\0' &&
+		    (!c->options->choose ||
+		     c->options->choose(c->options->data, &e)))
+			r = copy_one(c, i, &e);
 	}
 	return r;
 }
