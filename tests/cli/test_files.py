@@ -3,15 +3,18 @@
 """ls, copy and stat on a real guest: what is whole comes out, and nothing else
 is written anywhere."""
 
+import calendar
 import hashlib
 import json
 import os
 import random
 import shutil
 import subprocess
+import time
 import unittest
 from xml.etree import ElementTree
 
+import guests_windows as windows
 import support
 from support import DONE, FAILED, LOSSES, MIB, USAGE, attack
 
@@ -275,6 +278,124 @@ class Files(support.Scratch):
             self.assertTrue(any(start <= at and at + length <= end
                                 for start, end in self.truth.ranges), line)
         self.assertGreaterEqual(lost, 2 * MIB)
+
+
+class Choice(support.Scratch):
+    """One FAT on a whole disk: what --only and its like leave of it."""
+
+    DATES = {"old.txt": "2001-05-06", "new.txt": "2023-02-03",
+             "docs/old.bin": "2001-05-06", "docs/new.bin": "2023-02-03"}
+
+    def setUp(self):
+        super().setUp()
+        windows.need("mkfs.fat", "mcopy", "sfdisk")
+        self.flat = self.sparse("d-flat.vmdk", 40 * MIB)
+        volume = self.aside("volume")
+        for start in 1, 20:
+            windows.fat(volume, 16 * MIB, 16)
+            windows.run("mmd", "-i", volume, "::/docs")
+            for name, date in self.DATES.items():
+                windows.write(self.aside("one"), name.encode() * start)
+                os.utime(self.aside("one"), (self.day(date) + 43200,) * 2)
+                windows.run("mcopy", "-m", "-i", volume, self.aside("one"),
+                            "::/" + name)
+            windows.embed(volume, self.flat, start * MIB)
+        windows.partition_mbr(self.flat, (2048, 32768, "6"),
+                              (40960, 32768, "6"))
+
+    @staticmethod
+    def day(text):
+        return calendar.timegm(time.strptime(text, "%Y-%m-%d"))
+
+    def both(self, *options):
+        """What ls and copy take, the same: {(volume, path)}."""
+        listed = support.run("ls", "--json", *options, self.flat)
+        out = self.aside("out")
+        copied = support.run("copy", "-q", "-o", out, *options, self.flat)
+        self.assertEqual((listed.status, copied.status), (DONE, DONE),
+                         (listed, copied))
+        told = {(d["volume"], d["path"]) for d in listed.json_lines()
+                if d["type"] == "file"}
+        got = set()
+        for top, _, names in os.walk(out):
+            volume, _, folder = os.path.relpath(top, out).partition("/")
+            got |= {(volume, os.path.join(folder, name)) for name in names
+                    if volume != "."}
+        self.assertEqual(told, got)
+        shutil.rmtree(out)
+        return told
+
+    def names(self, *options):
+        return sorted({path for _, path in self.both(*options)})
+
+    def test_names(self):
+        self.assertEqual(self.names(), sorted(self.DATES))
+        self.assertEqual(self.names("--only", "*.bin"),
+                         ["docs/new.bin", "docs/old.bin"])
+        self.assertEqual(self.names("--only", "docs/n*"), ["docs/new.bin"])
+        self.assertEqual(self.names("--exclude", "old.*"),
+                         ["docs/new.bin", "new.txt"])
+        self.assertEqual(self.names("--only", "*.bin", "--exclude",
+                                    "docs/old*"), ["docs/new.bin"])
+
+    def test_dates(self):
+        new = ["docs/new.bin", "new.txt"]
+        self.assertEqual(self.names("--newer", "2010-01-01"), new)
+        self.assertEqual(self.names("--newer", "2023-02-03"), new)
+        self.assertEqual(self.names("--newer", "2023-02-04"), [])
+        self.assertEqual(support.run("ls", "--newer", "yesterday",
+                                     self.flat).status, USAGE)
+
+    def test_volumes(self):
+        self.assertEqual({v for v, _ in self.both()},
+                         {"disk1-p1", "disk1-p2"})
+        for volume in "disk1-p2", "2":
+            self.assertEqual({v for v, _ in self.both("--volume", volume)},
+                             {"disk1-p2"})
+        self.assertEqual(support.run("ls", "--volume", "9",
+                                     self.flat).status, FAILED)
+
+
+class Streams(support.Scratch):
+    """NTFS: named streams become files beside theirs."""
+
+    def test_streams(self):
+        windows.need("mkntfs", "ntfs-3g")
+        volume = windows.ntfs(self.aside("volume"), 64 * MIB)
+        want = {}
+        with windows.ntfs_mounted(
+                volume, "rw,streams_interface=windows") as top:
+            os.mkdir(os.path.join(top, "docs"))
+            for name, data in (("docs/a.txt", b"main"),
+                               ("docs/a.txt:Zone.Identifier", b"[Zone]"),
+                               ("docs/a.txt:big", windows.content(1, 90000)),
+                               ("docs:of a folder", b"stream"),
+                               ("b.bin", windows.content(2, 70000))):
+                with open(os.path.join(top, name), "wb") as out:
+                    out.write(data)
+                want[name] = hashlib.sha256(data).hexdigest()
+        flat = self.sparse("d-flat.vmdk", 66 * MIB)
+        windows.partition_mbr(flat, (2048, 131072, "7"))
+        windows.embed(volume, flat, MIB)
+        out = self.aside("out")
+        for _ in range(2):
+            result = support.run("copy", "-o", out, flat)
+            self.assertEqual(result.status, DONE, result)
+            top = os.path.join(out, "disk1-p1")
+            self.assertEqual({n: sha256(os.path.join(top, n)) for n in want},
+                             want)
+            self.assertFalse(os.path.exists(os.path.join(
+                top, "$BadClus:$Bad")))
+            done = subprocess.run(["sha256sum", "--quiet", "-c",
+                                   "SHA256SUMS"], cwd=out,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.STDOUT)
+            self.assertEqual(done.returncode, 0, done.stdout)
+            with open(os.path.join(out, "SHA256SUMS"), "rb") as sums:
+                self.assertIn(b"a.txt:Zone.Identifier", sums.read())
+            with open(os.path.join(out, "files.jsonl"), "rb") as lines:
+                paths = [json.loads(line)["path"] for line in lines]
+            self.assertEqual(len(paths), len(set(paths)))
 
 
 if __name__ == "__main__":

@@ -231,8 +231,10 @@ class Verdicts(support.Scratch):
     # -- one attack ---------------------------------------------------------
 
     def disk(self, start):
-        """The guest at byte start of a disk with a GPT."""
-        flat = self.sparse("d-flat.vmdk", start + self.size + 2 * MIB)
+        """The guest at byte start of a disk with a GPT, of an even number of
+        MiB, as disks are that were made by GiB."""
+        length = start + self.size + 2 * MIB
+        flat = self.sparse("d-flat.vmdk", length + length % (2 * MIB))
         kind = "8300" if self.kind in ("ext4", "ext3", "xfs") else "0700"
         windows.partition_gpt(flat, (
             start // 512, (start + self.size) // 512 - 1, kind))
@@ -243,7 +245,9 @@ class Verdicts(support.Scratch):
         """What was encrypted of the disk, an attack.Truth."""
         size = os.path.getsize(flat)
         if wave:
-            step = 1 if wave == 2 else rng.randrange(2, 30)
+            # On such disks the last MiB, that of the backup, is never hit.
+            step = 1 if wave == 2 else rng.choice(
+                [n for n in range(2, 30) if (size // MIB - 1) % (n + 1)])
             return attack.hit(flat, args="%d 1 %d\n" % (step, size),
                               seed=rng.randrange(1 << 30)).truth
         truth = attack.Truth(size, [

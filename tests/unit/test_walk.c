@@ -296,6 +296,53 @@ loops_and_lies(void **state)
 	vr_walk_free(walk);
 }
 
+/* Only a folder above knows folder 50; of 60, another use of its number. */
+static void
+folders_known_by_name(void **state)
+{
+	static const struct vr_object objects[] = {
+		FOLDER(2),
+		FILE_OF(12, 100),
+		FILE_OF(14, 8),
+	};
+	static const struct vr_name names[] = {
+		{.parent = 2,
+		 .child = 50,
+		 .child_generation = 3,
+		 .name = "docs",
+		 .how = "folder",
+		 .kind = VR_FILE_FOLDER},
+		{.parent = 50,
+		 .child = 12,
+		 .parent_generation = 3,
+		 .name = "letter",
+		 .how = "record"},
+		{.parent = 2,
+		 .child = 60,
+		 .child_generation = 4,
+		 .name = "new",
+		 .how = "folder",
+		 .kind = VR_FILE_FOLDER},
+		{.parent = 60,
+		 .child = 14,
+		 .parent_generation = 3,
+		 .name = "older",
+		 .how = "record"},
+	};
+	struct facts f = {.objects = objects,
+			  .object_count = ITEMS(objects),
+			  .names = names,
+			  .name_count = ITEMS(names)};
+	struct vr_walk *walk = walk_of(&f);
+
+	(void)state;
+	assert_int_equal(entry_at(walk, "docs/letter").fate, VR_FATE_INTACT);
+	assert_string_equal(entry_at(walk, "docs/letter").path_how, "record");
+	assert_int_equal(entry_at(walk, "docs").fate, VR_FATE_LOST);
+	assert_int_equal(entry_at(walk, "lost+found/#60/older").id, 14);
+	vr_walk_free(walk);
+}
+
 int
 main(void)
 {
@@ -305,6 +352,7 @@ main(void)
 		cmocka_unit_test(numbers_that_wrap),
 		cmocka_unit_test(paths_and_fates),
 		cmocka_unit_test(loops_and_lies),
+		cmocka_unit_test(folders_known_by_name),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
