@@ -7,6 +7,7 @@
 #include "base/cancel.h"
 #include "base/checked.h"
 #include "base/error.h"
+#include "base/search.h"
 #include "base/vector.h"
 
 #define SECTOR	     512u
@@ -188,12 +189,19 @@ take_record(const struct log *log, const struct record *record,
 
 /* --- was it left clean? --------------------------------------------------- */
 
+/* Where the record behind this one would begin. */
+static uint64_t
+end_of(const struct record *record)
+{
+	return record->at + (uint64_t)record->heads * SECTOR +
+	       vr_div_up(record->bytes, SECTOR) * SECTOR;
+}
+
 /* The sector behind the last record, if it is there, is of an older cycle. */
 static int
 is_end_there(const struct log *log, const struct record *last, bool *ret)
 {
-	uint64_t next = last->at + (uint64_t)last->heads * SECTOR +
-			vr_div_up(last->bytes, SECTOR) * SECTOR;
+	uint64_t next = end_of(last);
 	struct vr_window w;
 	uint32_t cycle;
 	int r = read_ring(log, next % log->size, &w, SECTOR);
@@ -210,6 +218,38 @@ is_end_there(const struct log *log, const struct record *last, bool *ret)
 		       cycle <= last->sequence >> 32;
 	vr_window_free(&w);
 	return 0;
+}
+
+/* Is anything of [from, to) lost, both bytes of the log? */
+static int
+is_lost_between(const struct log *log, uint64_t from, uint64_t to, bool *ret)
+{
+	while (!*ret && from < to) {
+		struct vr_extent extent;
+		int r = vr_source_next(log->volume, log->off + from, &extent);
+
+		if (r < 0)
+			return r;
+		*ret = extent.flags & VR_EXTENT_DAMAGED;
+		from += extent.length;
+	}
+	return 0;
+}
+
+/* From the oldest record that still counts to the last one's end, round the ring. */
+static int
+is_part_lost(const struct log *log, const struct record *last, bool *ret)
+{
+	uint64_t from = (last->tail & UINT32_MAX) * SECTOR;
+	uint64_t to = end_of(last);
+	int r = 0;
+
+	*ret = from >= log->size;
+	to = to > log->size ? to - log->size : to;
+	if (from < to)
+		return is_lost_between(log, from, to, ret);
+	r = is_lost_between(log, from, log->size, ret);
+	return r == 0 ? is_lost_between(log, 0, to, ret) : r;
 }
 
 static int
@@ -240,6 +280,9 @@ judge(struct log *log, const struct record *last, struct vr_xfs_journal *to)
 		to->clean = r == 0;
 		return r;
 	}
+	to->any = log->lost && !ended;
+	if (ended)
+		r = is_part_lost(log, last, &to->any);
 	/* Where the end is lost, any record may be younger than it seems. */
 	for (size_t i = 0; r == 0 && i < log->records.count; i++) {
 		const struct record *record = &log->records.items[i];
@@ -270,11 +313,15 @@ vr_xfs_journal_read(struct vr_source *volume, const struct vr_xfs *fs,
 		.fs = fs,
 		.size = (uint64_t)fs->log_blocks << fs->block_log,
 	};
-	int r = 0;
+	int r;
 
-	if (fs->log_start && vr_xfs_block_off(fs, fs->log_start, &log.off) &&
-	    log.size >= SECTOR && vr_inside(log.off, log.size, volume->size))
-		r = find_records(&log);
+	/* On a device of its own, or where none can be: it tells nothing. */
+	if (!fs->log_start || !vr_xfs_block_off(fs, fs->log_start, &log.off) ||
+	    log.size < SECTOR || !vr_inside(log.off, log.size, volume->size)) {
+		ret->any = true;
+		return 0;
+	}
+	r = find_records(&log);
 	if (r == 0)
 		r = judge(&log, last_record(&log), ret);
 	if (r == 0 && ret->count)
@@ -294,15 +341,8 @@ vr_xfs_journal_free(struct vr_xfs_journal *journal)
 bool
 vr_xfs_journal_has(const struct vr_xfs_journal *journal, uint64_t number)
 {
-	size_t low = 0, high = journal->count;
+	size_t at = VR_FIRST(journal->count, i, journal->items[i] >= number);
 
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-
-		if (journal->items[middle] < number)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	return low < journal->count && journal->items[low] == number;
+	return journal->any ||
+	       (at < journal->count && journal->items[at] == number);
 }

@@ -3,8 +3,9 @@
 record and the road to its name lie, by the kernel, ntfs-3g, mtools, debugfs,
 xfs_db and The Sleuth Kit.
 
-A place is a range (start, end) of the volume. Every maker returns {path: File}
-and the places of all copies of the volume's head."""
+A place is a range (start, end) of the volume. Every maker returns {path: File},
+the places of all copies of the volume's head, and the places of what may have held
+newer records of any file, such as a log."""
 
 import collections
 import contextlib
@@ -134,7 +135,7 @@ def ext(image, top, kind, seed, size=64 * MIB):
     found = {p: (st, d, inodes[st.st_ino], s)
              for p, (st, d, _, s) in found.items()}
     return _assemble(found, lambda p: _ranges(folders[p])
-                     + inodes[found[p][0].st_ino]), heads
+                     + inodes[found[p][0].st_ino]), heads, []
 
 
 # -- XFS --------------------------------------------------------------------
@@ -158,7 +159,7 @@ def xfs(image, top, seed, size=320 * MIB):
         fill(top, seed)
     words = loops.call("xfs_db", "-r", "-c", "sb 0", "-c",
                        "p blocksize inodesize agblocks agcount agblklog "
-                       "inopblog",
+                       "inopblog logstart logblocks",
                        image)
     sb = {k: int(v) for k, v in re.findall(r"(\w+) = (\d+)", words)}
 
@@ -189,7 +190,11 @@ def xfs(image, top, seed, size=320 * MIB):
     heads = [(g * sb["agblocks"] * sb["blocksize"],
               g * sb["agblocks"] * sb["blocksize"] + 512)
              for g in range(sb["agcount"])]
-    return _assemble(found, folders.get), heads
+    start, group = sb["logstart"], sb["logstart"] >> sb["agblklog"]
+    log = (group * sb["agblocks"] + (start & (1 << sb["agblklog"]) - 1)
+           ) * sb["blocksize"]
+    return _assemble(found, folders.get), heads, [
+        (log, log + sb["logblocks"] * sb["blocksize"])]
 
 
 # -- NTFS -------------------------------------------------------------------
@@ -214,7 +219,7 @@ def ntfs(image, seed, size=64 * MIB):
         numbers[p]].get((0x80, ""), [])], record(p), sums.get(p))
         for p in stats}
     heads = [(0, 512), (size - 512, size)]
-    return _assemble(found, record), heads
+    return _assemble(found, record), heads, []
 
 
 # -- FAT and exFAT ----------------------------------------------------------
@@ -274,7 +279,8 @@ def fat(image, folder, seed, size=64 * MIB):
     sectors, = struct.unpack_from("<I", boot, 36)
     table = _Table(image, (reserved + 2 * sectors) * 512, 512, reserved * 512,
                    (reserved + sectors) * 512)
-    return _from_entries(image, told, table), [(0, 512), (6 * 512, 7 * 512)]
+    return _from_entries(image, told, table), [(0, 512),
+                                               (6 * 512, 7 * 512)], []
 
 
 def exfat(image, seed, size=64 * MIB):
@@ -290,4 +296,4 @@ def exfat(image, seed, size=64 * MIB):
     table = _Table(image, heap << shift, 1 << shift + boot[109],
                    table << shift, 0)
     return _from_entries(image, told, table), [(0, 12 << shift),
-                                               (12 << shift, 24 << shift)]
+                                               (12 << shift, 24 << shift)], []

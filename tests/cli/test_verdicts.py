@@ -67,8 +67,11 @@ def losses(file, spans):
 class Account:
     """Of one attack on one guest: what is true against what was said."""
 
-    def __init__(self, files, spans, lines, out):
-        self.files, self.spans, self.out = files, spans, out
+    def __init__(self, guest, spans, lines, out):
+        self.files, _, doubts = guest
+        self.spans, self.out = spans, out
+        # Where a log is lost each file may have been another one.
+        self.sure = ["intact"] + ["unverified"] * meets(doubts, spans)
         self.lines = [e for e in lines if e["type"] in ("file", "other")
                       or e["record_from"] is None]
         self.by_path, self.by_sum = {}, collections.defaultdict(list)
@@ -76,7 +79,7 @@ class Account:
             self.by_path.setdefault(e["path"], e)
             if e["sha256"]:
                 self.by_sum[e["sha256"]].append(e)
-        self.sums = {f.sha256 for f in files.values()}
+        self.sums = {f.sha256 for f in self.files.values()}
         self.count = collections.Counter()
         self.roads = collections.Counter()
         self.troubles = []
@@ -131,7 +134,7 @@ class Account:
         elif not lost and has_path:
             self.count["whole"] += 1
             e = self.by_path.get(path)
-            if e and e["verdict"] == "intact" and e["sha256"] == file.sha256:
+            if e and e["verdict"] in self.sure and e["sha256"] == file.sha256:
                 self.count["whole-here"] += 1
             else:
                 self.trouble("whole, not intact", path, e)
@@ -224,7 +227,7 @@ class Verdicts(support.Scratch):
             "fat32": lambda: known.fat(image, self.aside("fill"), FIRST),
             "exfat": lambda: known.exfat(image, FIRST),
         }[name]
-        self.files, self.heads = make()
+        self.known = make()
         self.kind, self.volume = name, image
         self.size = os.path.getsize(image)
 
@@ -270,12 +273,12 @@ class Verdicts(support.Scratch):
         result = support.run("copy", "-q", "--partial", *how, "-o", out, flat,
                              timeout=600)
         spans = [(a - start, b - start) for a, b in truth.ranges if b > start]
-        account = Account(self.files, spans, self.lines(result, out), out)
+        account = Account(self.known, spans, self.lines(result, out), out)
         if result.status in (support.DONE, support.LOSSES):
             account.judge(measured)
         else:
             account.count["nothing"] += 1
-            if not all(meets([head], spans) for head in self.heads):
+            if not all(meets([head], spans) for head in self.known[1]):
                 account.troubles.append("nothing: %r" % result)
         shutil.rmtree(out, ignore_errors=True)
         os.unlink(flat)

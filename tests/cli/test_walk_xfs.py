@@ -210,6 +210,24 @@ class Walk(support.Scratch):
             judge.hurt(hurt.walk("xfs", self.image), "seed %d" % seed)
             print("switched off, seed %d: %s" % (seed, dict(judge.fates)))
             self.assertGreater(judge.fates["unverified"], 0)
+            self.check_lost_log(judge, rng, seed)
+
+    def check_lost_log(self, judge, rng, seed):
+        """Changes that are lost with a part of the log may be of any file."""
+        start, blocks, ag, ag_log, size = self.field(
+            0, "logstart", "logblocks", "agblocks", "agblklog", "blocksize")
+        at = ((start >> ag_log) * ag + (start & (1 << ag_log) - 1)) * size
+        for piece in 4096, 65536, MIB:
+            # The newest changes of a new log are in its first MiB.
+            places = sorted(rng.sample(range(0, MIB, piece),
+                                       max(1, MIB // piece // 8)))
+            judge.hurt(hurt.walk("xfs", self.image,
+                                 [(at + p, piece) for p in places], seed),
+                       "log without %s" % places)
+        all_of_it = hurt.walk("xfs", self.image, [(at, blocks * size)], seed)
+        judge.hurt(all_of_it, "no log")
+        self.assertNotIn("intact", {e["fate"] for e in all_of_it
+                                    if e["kind"] == "file"})
 
     @staticmethod
     def switch_off(top):
