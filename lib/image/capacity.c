@@ -17,6 +17,9 @@
  * RSA key of 16384 bits would make 2048, and hosts were hit two or three times.
  */
 #define TRAILERS_MOST (16 * 1024)
+/* The one length seen is 1024; the others are what RSA keys usually have. */
+static const unsigned key_lengths[] = {1024, 512, 256};
+#define KEY_LENGTHS (sizeof(key_lengths) / sizeof(*key_lengths))
 /* Of noise that could as well be the guest's, no more than a few keys count. */
 #define KEYS_MOST 4096
 /* Where a backup GPT is looked for: the last MiB, and what was appended. */
@@ -280,13 +283,30 @@ descriptor_is_better(const struct finder *f)
 	return d && is_plausible(f, d) && !is_from_length(f, d);
 }
 
-/* Where the usual clues say the same, they are what a person understands. */
+/* One to three keys of a usual length: no chance remainder. */
+static bool
+is_keys(uint64_t bytes)
+{
+	for (size_t i = 0; i < KEY_LENGTHS; i++)
+		if (bytes % key_lengths[i] == 0 &&
+		    bytes / key_lengths[i] >= 1 && bytes / key_lengths[i] <= 3)
+			return true;
+	return false;
+}
+
+/*
+ * Where the usual clues say the same, they are what a person understands. Noise
+ * of no key's length that begins before a whole MiB and ends a key's length behind
+ * it is the guest's own at first.
+ */
 static bool
 is_said_otherwise(const struct finder *f, const struct vr_clue *clue)
 {
 	const struct vr_clue *args = find_clue(f, ARGS);
 	const struct vr_clue *mib = find_clue(f, WHOLE_MIB);
 
+	if (mib && !is_keys(f->tail) && is_keys(f->file->size - mib->bytes))
+		return true;
 	return (args && args->bytes == clue->bytes) ||
 	       (mib && mib->bytes == clue->bytes);
 }
@@ -354,16 +374,23 @@ decide(struct finder *f)
 	}
 }
 
-/* The one length seen is 1024; other keys would give 512 or 256. */
+/* What a run appends: of the one length seen, or of other usual RSA keys. */
 static unsigned
 count_trailers(uint64_t bytes)
 {
-	static const unsigned lengths[] = {1024, 512, 256};
-
-	for (size_t i = 0; i < sizeof(lengths) / sizeof(*lengths); i++)
-		if (bytes % lengths[i] == 0)
-			return (unsigned)(bytes / lengths[i]);
+	for (size_t i = 0; i < KEY_LENGTHS; i++)
+		if (bytes % key_lengths[i] == 0)
+			return (unsigned)(bytes / key_lengths[i]);
 	return 1;
+}
+
+/* What looks like one key may be two shorter ones. */
+static unsigned
+most_trailers(uint64_t bytes)
+{
+	uint64_t shortest = key_lengths[KEY_LENGTHS - 1];
+
+	return bytes % shortest == 0 ? (unsigned)(bytes / shortest) : 1;
 }
 
 /* Zeros or text behind the capacity were not appended by an encryptor. */
@@ -376,8 +403,10 @@ look_behind(struct finder *f)
 		return;
 	rest = size - f->c.bytes;
 	f->c.trailer_bytes = rest;
-	if (rest <= f->tail)
-		f->c.trailers = count_trailers(rest);
+	if (rest > f->tail)
+		return;
+	f->c.trailers = count_trailers(rest);
+	f->c.trailers_most = most_trailers(rest);
 }
 
 static void

@@ -25,7 +25,8 @@ struct vr_capacity {
 	uint64_t trailer_bytes;	 /* what stands behind it in the file */
 	uint64_t unreadable_off; /* the sector that failed */
 	bool tail_unreadable;	 /* the last sectors, on failing storage */
-	unsigned trailers;	 /* completed runs that would make it up */
+	unsigned trailers;	 /* completed runs that would make it up, */
+	unsigned trailers_most; /* and as many as short keys would make of it */
 	struct {
 		struct vr_clue *items;
 		size_t count, room;
