@@ -296,6 +296,7 @@ diagnose(struct vr_hostfile *f, const struct vr_options *options)
 		.length = f->capacity.bytes,
 		.allocated = (uint64_t)f->stat.st_blocks * 512,
 		.args = f->has_args ? &f->args : NULL,
+		.runs_most = f->capacity.trailers_most,
 	};
 	const struct vr_full_how full = {
 		.threads = options->threads,

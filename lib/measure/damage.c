@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "measure/failing.h"
 #include "measure/fine.h"
 #include "measure/trial.h"
 
@@ -56,16 +57,6 @@ lay_prediction(struct vr_trial *t, const struct vr_hypothesis *h)
 	return r;
 }
 
-static enum vr_damage
-damage_of_look(const struct vr_measure *m, const struct vr_look *look)
-{
-	if (look->verdict == VR_STRIPE_UNREADABLE)
-		return VR_UNREADABLE;
-	if (vr_look_contradicts(m, look))
-		return VR_SUSPECT;
-	return VR_UNKNOWN; /* nothing to say of its own */
-}
-
 /* Stripes that do not go with the rest, on a sheet above it. */
 int
 vr_trial_lay_exceptions(struct vr_trial *t, const struct vr_hypothesis *h,
@@ -77,12 +68,14 @@ vr_trial_lay_exceptions(struct vr_trial *t, const struct vr_hypothesis *h,
 
 	for (size_t i = 0; r == 0 && i < m->looks.count; i++) {
 		const struct vr_look *look = &m->looks.items[i];
-		enum vr_damage damage = damage_of_look(m, look);
 		uint64_t start = vr_hypothesis_stripe(h, look->stripe);
 
-		if (damage != VR_UNKNOWN)
-			r = vr_trial_lay(t, VR_LAYER_MEASURED, damage, h, start,
-					 start + looked_at);
+		if (look->verdict == VR_STRIPE_UNREADABLE)
+			r = vr_failing_lay(t->source, t->map, start,
+					   VR_SAMPLE_BYTES);
+		else if (vr_look_contradicts(m, look))
+			r = vr_trial_lay(t, VR_LAYER_MEASURED, VR_SUSPECT, h,
+					 start, start + looked_at);
 	}
 	return r;
 }
@@ -324,9 +317,22 @@ hear_sidecar(struct vr_trial *t, const struct vr_hypotheses *all)
 
 /* --- together ----------------------------------------------------------------- */
 
+/* The run ended where this side file says, and not where others would. */
+static bool
+ended_as_said(const struct vr_diagnosis *d)
+{
+	const struct vr_measure *m = &d->measure;
+
+	return d->predicted && m->decided && m->bound != VR_NO_BOUND &&
+	       !m->ambiguous &&
+	       d->hypothesis.bounds[m->bound].end <
+		       vr_hypothesis_end(&d->hypothesis);
+}
+
 /*
  * A run that was refuted, or one of a few stripes that nothing but the side file
- * names, leaves open what else went over the file.
+ * names, leaves open what else went over the file. So does every other MiB, which
+ * many sizes have in common.
  */
 static bool
 explains_the_file(const struct vr_trial *t)
@@ -343,7 +349,7 @@ explains_the_file(const struct vr_trial *t)
 		return true;
 	return d->measure.exact >= VR_PATTERN_LEAST &&
 	       (d->hypothesis.period > 2 * d->hypothesis.chunk ||
-		t->runs == 1 || d->predicted);
+		t->c->runs_most == 1 || ended_as_said(d));
 }
 
 static int

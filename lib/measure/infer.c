@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 /*
- * Known lockers begin at 0 and repeat at a constant distance. So the first run
- * of noise gives the chunk by its edge; then the file is probed in steps that no
- * further stripe can hide between, and the first noise whose distance from 0
- * holds for the following multiples, too, gives the period. One multiple that is
- * order refutes a candidate, so a guest's archives cost little.
+ * Lockers that work in stripes repeat themselves at a constant distance, from the
+ * file's beginning or from a place of their own. So runs of noise are looked for
+ * in steps and measured at both edges. Two of the same length are a period apart,
+ * or some: what lies at the multiples tells. A guest's archives have many lengths
+ * and refute themselves, so they cost little.
  */
 #include "measure/infer.h"
 
@@ -14,204 +14,429 @@
 #include "measure/block.h"
 #include "measure/edge.h"
 
-#define PROBE	    4096
-#define GALLOP_FROM (64 * 1024)
-#define MULTIPLES   8
-#define MILLION	    1000000
-/* After so much reading in all, a search gives up: some 10 GiB of probes. */
-#define BUDGET (UINT64_C(48) << 20)
-/* A period longer than this part of the file leaves too few stripes. */
-#define STRIPES_LEAST 8
+#define PROBE 4096
+/* Edges are bracketed so narrowly before blocks are read one by one. */
+#define NARROW (64 * 1024)
+/* Two pieces of one pattern may differ so much where a sector hides an edge. */
+#define SLACK	    (2 * VR_SECTOR)
+#define LEAST_BYTES (16 * 1024)
+#define PIECES_MOST 64
+/* A distance may be so many periods, where steps went over stripes. */
+#define PARTS_MOST 64
+#define MULTIPLES  8
+#define SHARPENED  8
+#define MILLION	   1000000
+/* The first multiples must stand out, or it is no pattern. */
+#define SHARP_LEAST 2
+
+/* One run of noise. Sharp: order on both sides, or the beginning of the file. */
+struct piece {
+	uint64_t start, end;
+	bool sharp;
+};
 
 struct search {
 	struct vr_source *source;
 	uint64_t *bytes_read;
-	uint64_t chunk, period;
-	bool failed; /* the last probe, on failing storage */
-	bool sharp;  /* order follows the first run of noise */
+	uint64_t stop; /* of bytes_read */
+	size_t count;
+	struct piece pieces[PIECES_MOST];
+	/* What was found: */
+	struct piece first; /* of the stripes */
+	uint64_t period;    /* or 0 */
+	uint64_t doubt_from;
 };
 
+/* Places to look at: so far into the file, so far apart. */
+struct round {
+	uint64_t step, reach, budget;
+};
+
+/*
+ * Stripes of a MiB and more cannot hide between the steps of the first; the
+ * second finds those of 64 KiB.
+ */
+static const struct round rounds[] = {
+	{UINT64_C(1) << 20, UINT64_C(2) << 30, UINT64_C(24) << 20},
+	{UINT64_C(64) << 10, UINT64_C(64) << 20, UINT64_C(16) << 20},
+};
+
+static bool
+has_budget(const struct search *s)
+{
+	return *s->bytes_read < s->stop;
+}
+
+/* Failing storage shows nothing, and counts as order. */
 static int
 probe(struct search *s, uint64_t off, bool *ret_noise)
 {
-	uint64_t n = vr_min(PROBE, s->source->size - off);
+	uint64_t n = off < s->source->size
+			     ? vr_min(PROBE, s->source->size - off)
+			     : 0;
 	int looks;
 
-	*ret_noise = s->failed = false;
+	*ret_noise = false;
 	if (n < VR_BLOCK_LEAST)
 		return 0;
 	looks = vr_sample_looks(s->source, off, n, s->bytes_read);
-	s->failed = looks == VR_E_IO;
 	*ret_noise = looks == VR_LOOKS_RANDOM;
 	return looks < 0 && looks != VR_E_IO ? looks : 0;
 }
 
 /*
- * The number that a programmer would have written: a whole MiB or million
- * inside the block that the edge lies in, else the block's beginning.
+ * The number that a programmer would have written, if one lies within a sector of
+ * the edge: a sector that is noise in part may have been taken for either.
  */
 static uint64_t
-round_edge(uint64_t low, uint64_t high)
+round_edge(uint64_t edge)
 {
 	static const uint64_t units[] = {VR_MIB, MILLION, 65536, 4096};
 
 	for (size_t i = 0; i < sizeof(units) / sizeof(*units); i++) {
-		uint64_t multiple = vr_div_up(low, units[i]) * units[i];
+		uint64_t nearest = (edge + units[i] / 2) / units[i] * units[i];
 
-		if (multiple <= high && multiple > 0)
-			return multiple;
+		if (vr_max(nearest, edge) - vr_min(nearest, edge) < VR_SECTOR)
+			return nearest;
 	}
-	return low;
+	return edge;
 }
 
-/* --- the chunk -------------------------------------------------------------- */
+/* --- one run of noise ------------------------------------------------------- */
 
-/* Doubles from the beginning until a probe shows order, then halves back. */
+/* Halves what lies between noise and order until it is narrow. */
 static int
-bracket_first_edge(struct search *s, uint64_t *ret_low, uint64_t *ret_high)
+narrow(struct search *s, uint64_t *noise_at, uint64_t *order_at)
 {
-	uint64_t low = 0, high = GALLOP_FROM, size = s->source->size;
+	int r = 0;
+
+	while (r == 0) {
+		uint64_t low = vr_min(*noise_at, *order_at);
+		uint64_t high = vr_max(*noise_at, *order_at);
+		uint64_t middle =
+			vr_round_down(low + (high - low) / 2, VR_SECTOR);
+		bool noise;
+
+		if (high - low <= NARROW)
+			break;
+		r = probe(s, middle, &noise);
+		*(noise ? noise_at : order_at) = middle;
+	}
+	return r;
+}
+
+/*
+ * Goes on from noise in steps that grow with the distance, slowly enough that a
+ * gap a quarter as long as the stripe is not stepped over.
+ */
+static int
+bracket_end(struct search *s, uint64_t off, uint64_t *ret_low,
+	    uint64_t *ret_high)
+{
+	uint64_t low = off, high = off, size = s->source->size;
 	bool noise = true;
 	int r = 0;
 
-	while (r == 0 && high < size) {
-		r = probe(s, high, &noise);
-		if (!noise)
-			break;
+	while (r == 0 && noise && high < size) {
 		low = high;
-		high *= 2;
+		high = vr_round_down(high, VR_SECTOR) +
+		       vr_max(NARROW, vr_round_down((high - off) / 4, NARROW));
+		high = vr_min(high, size);
+		r = probe(s, high, &noise);
 	}
-	high = vr_min(high, size);
-	while (r == 0 && high - low > GALLOP_FROM) {
-		uint64_t middle = low + (high - low) / 2;
-
-		r = probe(s, middle, &noise);
-		if (noise)
-			low = middle;
-		else
-			high = middle;
-	}
+	if (r == 0)
+		r = narrow(s, &low, &high);
 	*ret_low = low;
 	*ret_high = high;
 	return r;
 }
 
 static int
-find_chunk(struct search *s)
+find_end(struct search *s, uint64_t off, struct piece *p)
 {
 	uint64_t low, high;
 	struct vr_edge edge;
-	bool noise;
-	int r;
+	int r = bracket_end(s, off, &low, &high);
 
-	r = probe(s, 0, &noise);
-	if (r < 0 || !noise)
-		return r;
-	r = bracket_first_edge(s, &low, &high);
 	if (r < 0)
 		return r;
 	r = vr_edge_find(s->source, low, vr_min(high + PROBE, s->source->size),
 			 &edge);
+	p->sharp = false;
+	p->end = high;
 	if (r < 0)
 		return r == VR_E_IO ? 0 : r;
 	*s->bytes_read += edge.bytes_read;
-	s->sharp = edge.noise_end < edge.order_from;
-	/* A block cut by the edge shows order; a whole one ends at it. */
-	s->chunk = round_edge(edge.noise_end, edge.order_from - s->sharp);
+	p->sharp = edge.noise_end < edge.order_from;
+	p->end = round_edge(edge.noise_end);
 	return 0;
 }
 
-/* --- the period ------------------------------------------------------------- */
-
-static bool
-within_budget(const struct search *s)
+/* Between order at low and noise at off. */
+static int
+find_start(struct search *s, uint64_t low, uint64_t off, struct piece *p)
 {
-	return *s->bytes_read < BUDGET;
+	uint64_t start;
+	bool noise;
+	int r = probe(s, low, &noise);
+
+	if (r < 0)
+		return r;
+	if (noise) {
+		p->start = low;
+		p->sharp = p->sharp && low == 0;
+		return 0;
+	}
+	r = narrow(s, &off, &low);
+	if (r == 0)
+		r = vr_edge_find_start(s->source, low,
+				       vr_min(off + PROBE, s->source->size),
+				       &start, s->bytes_read);
+	if (r < 0)
+		return r == VR_E_IO ? 0 : r;
+	p->start = round_edge(start);
+	return 0;
 }
 
-static int
-holds_for_multiples(struct search *s, uint64_t period, bool *ret)
+/* --- a pattern -------------------------------------------------------------- */
+
+static uint64_t
+length_of(const struct piece *p)
 {
-	bool noise = true;
-	int r = 0;
+	return p->end - p->start;
+}
 
-	for (uint64_t k = 2; r == 0 && noise && k < 2 + MULTIPLES; k++) {
-		uint64_t off;
+/* Is there noise from start to end, and order right beside it? */
+static int
+look_at_place(struct search *s, uint64_t start, uint64_t end, bool *ret_noise,
+	      bool *ret_sharp)
+{
+	bool last = false, before = false, after = false;
+	int r;
 
-		if (!vr_mul(k, period, &off) || off >= s->source->size)
-			break;
-		r = probe(s, off, &noise);
-		/* What cannot be read refutes nothing. */
-		noise = noise || s->failed;
-	}
-	*ret = noise;
+	*ret_sharp = false;
+	r = probe(s, start, ret_noise);
+	if (r < 0 || !*ret_noise)
+		return r;
+	r = probe(s, end - PROBE, &last);
+	if (r == 0 && start >= PROBE)
+		r = probe(s, start - PROBE, &before);
+	if (r == 0)
+		r = probe(s, end, &after);
+	*ret_sharp = last && !before && !after;
 	return r;
 }
 
-/* Where the noise that a probe met begins, as a distance from 0. */
+/*
+ * All of the next multiples are noise, and most of the very next ones stand out:
+ * behind those a run may have broken off.
+ */
 static int
-candidate_at(struct search *s, uint64_t off, uint64_t *ret_period)
+holds(struct search *s, const struct piece *p, uint64_t period, bool *ret)
 {
-	uint64_t from = off > s->chunk ? off - s->chunk : 0, start;
-	int r;
+	unsigned sharp = 0, noisy = 0;
+	bool noise = true;
+	int r = 0;
 
-	r = vr_edge_find_start(s->source, from,
-			       vr_min(off + PROBE, s->source->size), &start,
-			       s->bytes_read);
-	if (r < 0)
-		return r == VR_E_IO ? 0 : r;
-	*ret_period = round_edge(start, start + VR_BLOCK_LEAST - 1);
-	return 0;
+	for (uint64_t k = 1; r == 0 && noise && k <= MULTIPLES; k++) {
+		uint64_t off;
+		bool stands_out;
+
+		if (!vr_mul(k, period, &off) || !vr_add(off, p->start, &off) ||
+		    off >= s->source->size - length_of(p))
+			break;
+		r = look_at_place(s, off, off + length_of(p), &noise,
+				  &stands_out);
+		noisy += noise;
+		sharp += stands_out;
+	}
+	*ret = sharp >= SHARP_LEAST && 2 * sharp > noisy;
+	return r;
+}
+
+/* What was taken for the distance of two stripes may be that of more. */
+static int
+smallest_part(struct search *s, const struct piece *p, uint64_t *period)
+{
+	uint64_t whole = *period;
+	int r = 0;
+
+	for (uint64_t n = PARTS_MOST; r == 0 && n > 1; n--) {
+		bool found = false;
+
+		if (whole % n == 0 && whole / n > length_of(p))
+			r = holds(s, p, whole / n, &found);
+		if (found) {
+			*period = whole / n;
+			break;
+		}
+	}
+	return r;
 }
 
 /*
- * Over a hole at once; else by a chunk: no stripe of that length fits between.
+ * The steps may have begun to see stripes behind the first. What is noise amid
+ * noise may be a stripe or the guest's own.
  */
-static uint64_t
-next_place(const struct search *s, uint64_t off)
+static int
+go_back(struct search *s)
 {
-	uint64_t step = vr_max(s->chunk, PROBE), hole;
+	uint64_t start = s->first.start, length = length_of(&s->first);
+	int r = 0;
+
+	while (r == 0 && start >= s->period && has_budget(s)) {
+		bool noise, sharp;
+
+		start -= s->period;
+		r = look_at_place(s, start, start + length, &noise, &sharp);
+		if (r < 0 || !noise)
+			break;
+		s->doubt_from = start;
+		if (sharp)
+			s->first = (struct piece){start, start + length, true};
+	}
+	return r;
+}
+
+/*
+ * A sector of the guest's that hides makes a stripe seem longer, never shorter:
+ * of many edges the latest start and the earliest end are the truest.
+ */
+static int
+sharpen(struct search *s)
+{
+	uint64_t size = s->source->size, length = length_of(&s->first);
+	uint64_t start = s->first.start, end = s->first.end;
+	int r = 0;
+
+	for (uint64_t k = 0; r == 0 && k < SHARPENED; k++) {
+		uint64_t shift = k * s->period, at = s->first.start + shift;
+		struct vr_edge edge = {0};
+		uint64_t from = 0;
+		bool noise, sharp;
+
+		if (!vr_inside(at, length + PROBE, size))
+			break;
+		r = look_at_place(s, at, at + length, &noise, &sharp);
+		if (r < 0 || !sharp || at < PROBE)
+			continue;
+		r = vr_edge_find_start(s->source, at - PROBE, at + PROBE, &from,
+				       s->bytes_read);
+		if (r == 0)
+			r = vr_edge_find(s->source, at + length - PROBE,
+					 at + length + PROBE, &edge);
+		if (r < 0)
+			continue;
+		start = vr_max(start, from - shift);
+		end = vr_min(end, edge.noise_end - shift);
+	}
+	/* The same edges before. */
+	s->doubt_from += round_edge(start) - s->first.start;
+	s->first.start = round_edge(start);
+	s->first.end = round_edge(end);
+	return r < 0 && r != VR_E_IO ? r : 0;
+}
+
+static bool
+are_alike(const struct piece *a, const struct piece *b)
+{
+	uint64_t x = length_of(a), y = length_of(b);
+
+	return a->sharp && b->sharp && vr_max(x, y) - vr_min(x, y) <= SLACK;
+}
+
+/*
+ * A sector of the guest's that hides makes a stripe seem longer, never shorter:
+ * the later start and the earlier end are the truer.
+ */
+static struct piece
+common_part(const struct piece *a, const struct piece *b)
+{
+	uint64_t length = vr_min(length_of(a), length_of(b));
+
+	return length == length_of(a)
+		       ? *a
+		       : (struct piece){b->start, b->start + length, true};
+}
+
+/* Asks about the last piece's distance from each that is as long. */
+static int
+try_pairs(struct search *s)
+{
+	const struct piece *last = &s->pieces[s->count - 1];
+	int r = 0;
+
+	for (size_t i = s->count - 1; r == 0 && i-- > 0;) {
+		struct piece p = common_part(&s->pieces[i], last);
+		uint64_t period = last->start - s->pieces[i].start;
+		bool found = false;
+
+		if (are_alike(&s->pieces[i], last))
+			r = holds(s, &p, period, &found);
+		if (r < 0 || !found)
+			continue;
+		r = smallest_part(s, &p, &period);
+		s->first = p;
+		s->period = period;
+		s->doubt_from = p.start;
+		if (r == 0)
+			r = go_back(s);
+		return r == 0 ? sharpen(s) : r;
+	}
+	return r;
+}
+
+/* --- through the file --------------------------------------------------------- */
+
+/* Over a hole at once; else by a step. */
+static uint64_t
+next_place(const struct search *s, uint64_t off, uint64_t step)
+{
 	struct vr_extent extent;
 
 	if (vr_source_next(s->source, off, &extent) < 0 ||
 	    !(extent.flags & VR_EXTENT_HOLE))
 		return off + step;
 	/* Onto the grid again, so that edges are met where they are likely. */
-	hole = vr_round_down(extent.length, step);
-	return off + vr_max(hole, step);
+	return off + vr_max(vr_round_down(extent.length, step), step);
 }
 
+/* *off moves behind the run of noise that was met, if one was. */
 static int
-try_place(struct search *s, uint64_t off)
+try_place(struct search *s, uint64_t before, uint64_t *off)
 {
-	uint64_t period = 0;
+	struct piece p = {0};
 	bool noise;
-	int r;
+	int r = probe(s, *off, &noise);
 
-	r = probe(s, off, &noise);
 	if (r < 0 || !noise)
 		return r;
-	r = candidate_at(s, off, &period);
-	if (r < 0 || period <= s->chunk)
+	r = find_end(s, *off, &p);
+	if (r == 0)
+		r = find_start(s, before, *off, &p);
+	*off = vr_max(*off, p.end);
+	if (r < 0 || p.end < p.start + LEAST_BYTES)
 		return r;
-	r = holds_for_multiples(s, period, &noise);
-	if (r == 0 && noise)
-		s->period = period;
-	return r;
+	s->pieces[s->count++] = p;
+	return try_pairs(s);
 }
 
 static int
-find_period(struct search *s)
+go_through(struct search *s, const struct round *round)
 {
-	uint64_t most = s->source->size / STRIPES_LEAST;
+	uint64_t reach = vr_min(round->reach, s->source->size), before = 0;
+	uint64_t off = 0;
 	int r = 0;
 
-	for (uint64_t off = s->chunk;
-	     r == 0 && s->period == 0 && off < most && within_budget(s);
-	     off = next_place(s, off)) {
+	s->stop = *s->bytes_read + round->budget;
+	s->count = 0;
+	while (r == 0 && s->period == 0 && off < reach && has_budget(s) &&
+	       s->count < PIECES_MOST) {
 		r = vr_check_cancel();
 		if (r == 0)
-			r = try_place(s, off);
+			r = try_place(s, before, &off);
+		before = off;
+		off = next_place(s, off, round->step);
 	}
 	return r;
 }
@@ -227,31 +452,54 @@ vr_infer_sharp_end(struct vr_source *source, uint64_t off, uint64_t *bytes_read)
 		       VR_LOOKS_RANDOM;
 }
 
-int
-vr_infer(struct vr_source *source, struct vr_hypothesis *ret_h,
-	 enum vr_inferred *ret, uint64_t *bytes_read)
+/* The run of noise that the file begins with, if it does. */
+static const struct piece *
+head_of(const struct search *s)
 {
-	struct search s = {
-		.source = source,
-		.bytes_read = bytes_read,
+	return s->count > 0 && s->pieces[0].start == 0 ? &s->pieces[0] : NULL;
+}
+
+static struct vr_inference
+inference_of(const struct search *s, const struct piece *head)
+{
+	const struct piece *p = s->period ? &s->first : head;
+	uint64_t start = s->period ? s->doubt_from : p->start;
+	struct vr_inference ret = {
+		.what = s->period ? VR_INFERRED_STRIPES : VR_INFERRED_HEAD,
+		.h =
+			{
+				.reason = "the bytes alone",
+				.condition = VR_CONDITION_FOREIGN,
+				.first = start,
+				.chunk = length_of(p),
+				.period = s->period ? s->period
+						    : s->source->size,
+			},
+		.sure_from = p->start,
+		.head = head && start > 0 ? head->end : 0,
 	};
+
+	vr_hypothesis_bound(&ret.h, "end of file",
+			    s->period ? s->source->size : p->end);
+	return ret;
+}
+
+int
+vr_infer(struct vr_source *source, struct vr_inference *ret,
+	 uint64_t *bytes_read)
+{
+	struct search s = {.source = source, .bytes_read = bytes_read};
+	const struct piece *head;
 	int r = 0;
 
-	*ret = VR_INFERRED_NOTHING;
-	r = find_chunk(&s);
-	if (r < 0 || s.chunk == 0)
+	for (size_t i = 0; i < sizeof(rounds) / sizeof(*rounds); i++)
+		if (r == 0 && s.period == 0)
+			r = go_through(&s, &rounds[i]);
+	if (r < 0)
 		return r;
-	r = find_period(&s);
-	if (r < 0 || (s.period == 0 && !s.sharp))
-		return r;
-	*ret_h = (struct vr_hypothesis){
-		.reason = "the bytes alone",
-		.condition = VR_CONDITION_FOREIGN,
-		.chunk = s.chunk,
-		.period = s.period ? s.period : source->size,
-	};
-	vr_hypothesis_bound(ret_h, "end of file",
-			    s.period ? source->size : s.chunk);
-	*ret = s.period ? VR_INFERRED_STRIPES : VR_INFERRED_HEAD;
+	head = head_of(&s);
+	*ret = (struct vr_inference){.what = VR_INFERRED_NOTHING};
+	if (s.period || (head && head->sharp))
+		*ret = inference_of(&s, head);
 	return 0;
 }

@@ -5,22 +5,32 @@
 #include "measure/stripes.h"
 
 /*
- * A pattern from nothing but the bytes: noise from 0 on up to an edge (chunk),
- * and again at equal distances (period). For files whose side file is lost, or
- * whose attacker is unknown.
+ * A pattern from nothing but the bytes: runs of noise of one length (chunk), at
+ * equal distances (period), from anywhere on (first). For files whose side file
+ * is lost, or whose attacker is unknown.
  */
 enum vr_inferred {
-	VR_INFERRED_NOTHING, /* no noise at 0, or no edge to it */
-	VR_INFERRED_HEAD,    /* one run of noise, and order behind it */
+	VR_INFERRED_NOTHING,
+	VR_INFERRED_HEAD, /* one run of noise from 0 on, and order behind it */
 	VR_INFERRED_STRIPES,
 };
 
+struct vr_inference {
+	enum vr_inferred what;
+	struct vr_hypothesis h;
+	/* Noise hides whether those that begin before this were stripes. */
+	uint64_t sure_from;
+	/* The file begins with noise up to here that the stripes do not explain. */
+	uint64_t head;
+};
+
 /*
- * *ret_h has one bound, the end of the file; where the stripes really end is for
- * vr_measure_stripes() to find. Reads at most some 44 MiB.
+ * ret->h has one bound, the end of the file; where the stripes really end is for
+ * vr_measure_stripes() to find. Reads at most some 44 MiB, of a file without noise
+ * at its beginning 12.
  */
-int vr_infer(struct vr_source *source, struct vr_hypothesis *ret_h,
-	     enum vr_inferred *ret, uint64_t *bytes_read);
+int vr_infer(struct vr_source *source, struct vr_inference *ret,
+	     uint64_t *bytes_read);
 
 /* Is there noise right before off, and order right behind it? */
 bool vr_infer_sharp_end(struct vr_source *source, uint64_t off,

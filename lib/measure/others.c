@@ -14,14 +14,16 @@
 #include "measure/scan.h"
 #include "measure/trial.h"
 
+/* What an encryptor may count in instead of MiB. */
+#define MILLION 1000000
 /* A search through all periods reads a sector for each of them. */
 #define SEARCH_BYTES (UINT64_C(24) << 20)
 /* Wave 1 makes a hundred stripes: longer periods than that part do not exist. */
 #define STRIPES_LEAST 100
 
-static int
-note(struct vr_trial *t, enum vr_damage damage, const struct vr_hypothesis *h,
-     uint64_t start, uint64_t end)
+int
+vr_trial_note(struct vr_trial *t, enum vr_damage damage,
+	      const struct vr_hypothesis *h, uint64_t start, uint64_t end)
 {
 	const struct vr_sheet sheet = {damage, *h, start, end};
 
@@ -83,7 +85,7 @@ take_other(struct vr_trial *t, const struct vr_hypothesis *h,
 		    (d->hypothesis.period == 2 * d->hypothesis.chunk))
 		d->condition = VR_CONDITION_BOTH;
 	cover(t, h, m->end);
-	return note(t, VR_ENCRYPTED, h, 0, m->end);
+	return vr_trial_note(t, VR_ENCRYPTED, h, 0, m->end);
 }
 
 /*
@@ -101,10 +103,10 @@ weigh_other(struct vr_trial *t, const struct vr_hypothesis *h,
 	    m->contradictions * 10 <= m->encrypted)
 		r = take_other(t, h, m);
 	else
-		r = note(t, VR_SUSPECT, h, h->period,
-			 m->decided ? end : vr_hypothesis_end(h));
+		r = vr_trial_note(t, VR_SUSPECT, h, h->period,
+				  m->decided ? end : vr_hypothesis_end(h));
 	if (r == 0 && m->decided)
-		r = note(t, VR_SUSPECT, h, m->end, end);
+		r = vr_trial_note(t, VR_SUSPECT, h, m->end, end);
 	return r;
 }
 
@@ -144,7 +146,7 @@ try_other(struct vr_trial *t, const struct vr_hypothesis *h)
 	if (!pattern && possible.exact == 0 && is_out_of_order(t, h))
 		return 0;
 	if (!pattern && (possible.exact == 0 || possible.end < t->source->size))
-		return note(t, VR_SUSPECT, h, h->period, possible.end);
+		return vr_trial_note(t, VR_SUSPECT, h, h->period, possible.end);
 	r = vr_trial_measure(t, h, &how, &m);
 	if (r < 0)
 		return r;
@@ -214,6 +216,17 @@ try_rules(struct vr_trial *t)
 
 /* --- every period ----------------------------------------------------------- */
 
+/* The first stripe ends where it would in another unit: others may follow. */
+static bool
+counts_in_millions(const struct vr_trial *t)
+{
+	const struct vr_measure *m = &t->d->measure;
+
+	return t->d->hypothesis.chunk > MILLION && m->hit_end <= 1 &&
+	       m->end <= MILLION && m->clear_end >= MILLION &&
+	       m->clear_end < MILLION + 4 * VR_SECTOR;
+}
+
 static int
 lay_possible(struct vr_trial *t, uint64_t unit, const struct vr_possible *p)
 {
@@ -222,7 +235,7 @@ lay_possible(struct vr_trial *t, uint64_t unit, const struct vr_possible *p)
 		.period = p->period,
 	};
 
-	return note(t, VR_SUSPECT, &h, h.period, p->end);
+	return vr_trial_note(t, VR_SUSPECT, &h, h.period, p->end);
 }
 
 static int
@@ -254,7 +267,8 @@ search_all(struct vr_trial *t)
 			return r;
 		return search_all(t);
 	}
-	t->excluded = scan.exhaustive && scan.period == 0;
+	t->excluded = scan.exhaustive && scan.period == 0 &&
+		      !counts_in_millions(t);
 	return 0;
 }
 
@@ -299,9 +313,11 @@ lay_chosen_again(struct vr_trial *t)
 
 /* Every run begins at 0: where that is clear in part, no other got further. */
 static bool
-first_was_left(const struct vr_measure *m)
+first_was_left(const struct vr_trial *t)
 {
-	return m->hit_end == 0 && m->looks.count &&
+	const struct vr_measure *m = &t->d->measure;
+
+	return m->hit_end == 0 && !counts_in_millions(t) && m->looks.count &&
 	       m->looks.items[0].stripe == 0 &&
 	       (m->looks.items[0].verdict == VR_STRIPE_CLEAR ||
 		m->looks.items[0].verdict == VR_STRIPE_PARTLY);
@@ -316,6 +332,7 @@ stopped_in_first(struct vr_trial *t)
 	int looks;
 
 	if (!m->decided || m->hit_end > 1 || m->clear_end == 0 ||
+	    counts_in_millions(t) ||
 	    off + VR_SECTOR > vr_min(t->d->hypothesis.chunk, t->source->size))
 		return false;
 	looks = vr_sample_looks(t->source, off, VR_SECTOR, &t->d->bytes_read);
@@ -335,10 +352,15 @@ vr_others_find(struct vr_trial *t)
 	const struct vr_diagnosis *d = t->d;
 	int r;
 
+	/* All known runs begin at 0; strangers' second runs hit the same. */
+	if (d->hypothesis.first > 0) {
+		t->excluded = true;
+		return 0;
+	}
 	/* No family of such stripes leaves others at a second run. */
 	if (d->condition == VR_CONDITION_HEAD || vr_is_fine(&d->hypothesis))
 		return 0;
-	if (first_was_left(&d->measure)) {
+	if (first_was_left(t)) {
 		t->excluded = d->measure.encrypted == 0;
 		return 0;
 	}

@@ -6,6 +6,7 @@
  */
 #include "base/checked.h"
 #include "measure/block.h"
+#include "measure/failing.h"
 #include "measure/fine.h"
 #include "measure/infer.h"
 #include "measure/scan.h"
@@ -307,35 +308,51 @@ try_all_periods(struct vr_trial *t, const struct vr_hypotheses *all,
 
 /* --- strangers ---------------------------------------------------------------- */
 
+/* What the stripes do not explain of the noise before them is in doubt. */
 static int
-take_stranger(struct vr_trial *t, const struct vr_hypothesis *h)
+doubt_before(struct vr_trial *t, const struct vr_inference *inferred)
+{
+	const struct vr_hypothesis *h = &inferred->h;
+	struct vr_hypothesis head = *h;
+	int r;
+
+	head.first = 0;
+	head.chunk = head.period = vr_max(inferred->head, 1);
+	r = vr_trial_note(t, VR_SUSPECT, h, h->first, inferred->sure_from);
+	return r == 0 ? vr_trial_note(t, VR_SUSPECT, &head, 0, inferred->head)
+		      : r;
+}
+
+static int
+take_stranger(struct vr_trial *t, const struct vr_inference *inferred)
 {
 	const struct vr_measure_how how = {0};
 	struct vr_measure m;
-	int r = vr_trial_measure(t, h, &how, &m);
+	int r = vr_trial_measure(t, &inferred->h, &how, &m);
 
 	if (r < 0)
 		return r;
-	if (vr_trial_is_pattern(&m))
-		vr_trial_take(t, h, &m, VR_CONDITION_FOREIGN);
+	if (vr_trial_is_pattern(&m)) {
+		vr_trial_take(t, &inferred->h, &m, VR_CONDITION_FOREIGN);
+		r = doubt_before(t, inferred);
+	}
 	vr_measure_free(&m);
-	return 0;
+	return r;
 }
 
 static int
 try_strangers(struct vr_trial *t)
 {
-	enum vr_inferred inferred;
-	struct vr_hypothesis h;
+	struct vr_inference inferred;
 	int r;
 
-	r = vr_infer(t->source, &h, &inferred, &t->d->bytes_read);
-	if (r < 0 || inferred == VR_INFERRED_NOTHING)
+	r = vr_infer(t->source, &inferred, &t->d->bytes_read);
+	if (r < 0 || inferred.what == VR_INFERRED_NOTHING)
 		return r;
-	if (inferred == VR_INFERRED_STRIPES)
-		return take_stranger(t, &h);
+	if (inferred.what == VR_INFERRED_STRIPES)
+		return take_stranger(t, &inferred);
 	t->d->has_head = true;
-	t->d->hypothesis = h;
+	t->d->hypothesis = inferred.h;
 	return 0;
 }
 
@@ -392,27 +409,35 @@ may_be_esxiargs(const struct vr_hypotheses *all)
 	return false;
 }
 
-int
-vr_search(struct vr_trial *t)
+/* The runs that we know of all begin at 0. */
+static int
+try_known(struct vr_trial *t, const struct vr_hypotheses *all)
 {
-	struct vr_hypotheses all = {0};
 	bool noise;
-	int r;
+	int r = begins_with_noise(t, &noise);
 
-	predict(t, &all);
-	r = try_fine_rules(t, &all);
-	if (r < 0 || t->d->chosen)
-		return r;
-	r = begins_with_noise(t, &noise);
 	if (r < 0 || !noise)
 		return r;
 	r = see_if_hidden(t);
 	if (r == 0)
-		r = try_rules(t, &all);
-	if (r == 0 && !t->d->chosen && may_be_esxiargs(&all))
-		r = try_all_periods(t, &all, VR_MIB);
-	if (r == 0 && !t->d->chosen && may_be_esxiargs(&all))
-		r = try_all_periods(t, &all, MILLION);
+		r = try_rules(t, all);
+	if (r == 0 && !t->d->chosen && may_be_esxiargs(all))
+		r = try_all_periods(t, all, VR_MIB);
+	if (r == 0 && !t->d->chosen && may_be_esxiargs(all))
+		r = try_all_periods(t, all, MILLION);
+	return r;
+}
+
+int
+vr_search(struct vr_trial *t)
+{
+	struct vr_hypotheses all = {0};
+	int r;
+
+	predict(t, &all);
+	r = try_fine_rules(t, &all);
+	if (r == 0 && !t->d->chosen)
+		r = try_known(t, &all);
 	if (r == 0 && !t->d->chosen && !t->c->only)
 		r = try_strangers(t);
 	return r;
@@ -427,8 +452,8 @@ lay_place(struct vr_trial *t, uint64_t off, uint64_t n, int looks)
 	t->d->noisy += looks == VR_LOOKS_RANDOM;
 	t->d->failed += looks == VR_E_IO;
 	if (looks == VR_E_IO)
-		return vr_map_add_range(t->map, VR_LAYER_MEASURED,
-					VR_UNREADABLE, off, n);
+		return vr_failing_lay(t->source, t->map, off,
+				      vr_min(n, VR_SAMPLE_BYTES));
 	return looks < 0 ? looks : 0;
 }
 

@@ -18,7 +18,6 @@
 #include "measure/fine.h"
 #include "measure/structure.h"
 
-#define SAMPLE_BYTES (16 * 1024)
 /* Order is asked for as near to an edge as this. */
 #define NEAR_BYTES 4096
 /* So much shows what compressed data is, where a sample hides it. */
@@ -58,11 +57,11 @@ int
 vr_sample_looks(struct vr_source *source, uint64_t off, uint64_t n,
 		uint64_t *bytes_read)
 {
-	uint8_t sample[SAMPLE_BYTES];
+	uint8_t sample[VR_SAMPLE_BYTES];
 	enum vr_looks looks;
 	int r;
 
-	n = vr_min(n, SAMPLE_BYTES);
+	n = vr_min(n, VR_SAMPLE_BYTES);
 	if (is_hole(source, off, n))
 		return VR_LOOKS_ZERO;
 	r = vr_source_read_at(source, sample, (size_t)n, off);
@@ -138,7 +137,7 @@ order_at(struct work *w, uint64_t near, uint64_t wide, uint64_t n,
 static bool
 order_before(struct work *w, uint64_t start, uint64_t end)
 {
-	uint64_t n = vr_min(SAMPLE_BYTES, w->h->period - w->h->chunk);
+	uint64_t n = vr_min(VR_SAMPLE_BYTES, w->h->period - w->h->chunk);
 	uint64_t distance = w->how->neighbour;
 
 	if (start < distance + n)
@@ -152,7 +151,7 @@ order_before(struct work *w, uint64_t start, uint64_t end)
 static bool
 order_after(struct work *w, uint64_t start, uint64_t end)
 {
-	uint64_t n = vr_min(SAMPLE_BYTES, w->h->period - w->h->chunk);
+	uint64_t n = vr_min(VR_SAMPLE_BYTES, w->h->period - w->h->chunk);
 	uint64_t size = w->source->size, distance = w->how->neighbour;
 	uint64_t last = vr_min(end - start, LARGE_BYTES);
 
@@ -180,7 +179,7 @@ static enum vr_verdict
 judge_noise(struct work *w, uint64_t start, uint64_t cut, uint64_t end,
 	    struct vr_look *look)
 {
-	if (cut - start > SAMPLE_BYTES &&
+	if (cut - start > VR_SAMPLE_BYTES &&
 	    shows_order(w, cut - NEAR_BYTES, NEAR_BYTES))
 		return VR_STRIPE_PARTLY;
 	if (is_contiguous(w->h))
@@ -585,8 +584,13 @@ edge_inside(struct work *w, uint64_t start, uint64_t end, bool certain)
 	struct vr_edge edge;
 	int r = vr_edge_find(w->source, start, end, &edge);
 
+	/* The edge may lie in what cannot be read, or behind it. */
+	if (r == VR_E_IO) {
+		m->clear_end = end;
+		return 0;
+	}
 	if (r < 0)
-		return r == VR_E_IO ? 0 : r;
+		return r;
 	m->bytes_read += edge.bytes_read;
 	/* Not from the first sector on order: some of it may be ciphertext. */
 	if (edge.noise_end == start &&
@@ -623,7 +627,7 @@ edge_of_next(struct work *w, uint64_t start, uint64_t end, bool certain)
 		return 0;
 	}
 	if (!look || look->verdict != VR_STRIPE_PARTLY)
-		end = vr_min(end, start + SAMPLE_BYTES);
+		end = vr_min(end, start + VR_SAMPLE_BYTES);
 	if (!is_contiguous(w->h) && start > 0)
 		certain = certain && order_before(w, start, end);
 	return edge_inside(w, start, end, certain);

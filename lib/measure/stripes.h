@@ -101,7 +101,8 @@ int vr_judge_stripe(struct vr_source *source, const struct vr_hypothesis *h,
 		    const struct vr_measure_how *how, struct vr_look *look,
 		    uint64_t *bytes_read);
 
-/* How n bytes at off look: the sampling that stripes are judged by. */
+/* How the first of n bytes at off look: the sampling that stripes are judged by. */
+#define VR_SAMPLE_BYTES (16 * 1024)
 int vr_sample_looks(struct vr_source *source, uint64_t off, uint64_t n,
 		    uint64_t *bytes_read);
 

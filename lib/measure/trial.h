@@ -15,7 +15,7 @@ struct vr_trial {
 	unsigned runs; /* that came to their end, by the keys behind the file */
 	struct vr_diagnosis *d;
 	struct vr_measure_how covered; /* by the runs that were found */
-	/* What others.c found out, to be laid on top of the chosen run. */
+	/* What else was found out, to be laid on top of the chosen run. */
 	struct {
 		struct vr_sheet {
 			enum vr_damage damage;
@@ -60,6 +60,10 @@ int vr_trial_lay_measure(struct vr_trial *t, const struct vr_hypothesis *h,
 
 int vr_trial_lay_exceptions(struct vr_trial *t, const struct vr_hypothesis *h,
 			    const struct vr_measure *m);
+
+/* Notes what others.c is to lay on top of the chosen run. */
+int vr_trial_note(struct vr_trial *t, enum vr_damage damage,
+		  const struct vr_hypothesis *h, uint64_t start, uint64_t end);
 
 /* Tries the rules and then the bytes; takes what they bear out, if anything. */
 int vr_search(struct vr_trial *t);

@@ -13,6 +13,8 @@ struct vr_profile_case {
 	const struct vr_args *args; /* NULL: none, or none that is sound */
 	const char *only;	    /* a row's name, or NULL: all rows */
 	const struct vr_hypothesis *by_hand; /* outweighs every row, or NULL */
+	unsigned
+		runs_most; /* the keys behind it stand for no more, 0: unknown */
 };
 
 /* Where the stripes may have ended, exclusive, at most length. */
