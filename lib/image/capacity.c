@@ -295,6 +295,19 @@ is_keys(uint64_t bytes)
 }
 
 /*
+ * A file of whole MiB that ends in noise of a key's length, though not of the one
+ * seen: an odd disk that the key filled up, or a guest's own noise?
+ */
+static bool
+is_contested(const struct finder *f)
+{
+	const struct vr_clue *mib = find_clue(f, WHOLE_MIB);
+
+	return mib && mib->bytes == f->file->size && f->tail_is_sharp &&
+	       f->tail % key_lengths[0] != 0;
+}
+
+/*
  * Where the usual clues say the same, they are what a person understands. Noise
  * of no key's length that begins before a whole MiB and ends a key's length behind
  * it is the guest's own at first.
@@ -306,6 +319,8 @@ is_said_otherwise(const struct finder *f, const struct vr_clue *clue)
 	const struct vr_clue *mib = find_clue(f, WHOLE_MIB);
 
 	if (mib && !is_keys(f->tail) && is_keys(f->file->size - mib->bytes))
+		return true;
+	if (is_contested(f))
 		return true;
 	return (args && args->bytes == clue->bytes) ||
 	       (mib && mib->bytes == clue->bytes);
@@ -365,6 +380,8 @@ decide(struct finder *f)
 		return;
 	f->c.bytes = best->bytes;
 	f->c.sure = best->rank != FILE_LENGTH || f->hints->sparse;
+	if (is_contested(f) && (best->rank == WHOLE_MIB || best->rank == ARGS))
+		f->c.sure = false;
 	for (size_t i = 0; i < f->c.clues.count; i++) {
 		struct vr_clue *clue = &f->c.clues.items[i];
 

@@ -278,15 +278,24 @@ next_of_grains(enum vr_condition condition)
 	}
 }
 
+/* Three numbers cannot say that a head stands before the stripes: a row can. */
+static char *
+profile_line(const struct vr_hypothesis *h)
+{
+	if (h->head && h->profile && vr_profile_named(h->profile))
+		return vr_format("%s", h->profile);
+	return vr_pattern_line(h);
+}
+
 /* A stranger's pattern is worth a line that can be typed and passed on. */
 static char *
 next_step_of(const struct vr_disk *disk)
 {
 	const struct vr_diagnosis *d = &told_file(disk)->diagnosis;
 	bool stranger = disk->condition == VR_CONDITION_FOREIGN &&
-			(d->chosen || d->has_head);
+			(d->chosen || d->has_head) && d->other_count == 0;
 	vr_cleanup(vr_free_p) char *line =
-		stranger ? vr_pattern_line(&d->hypothesis) : NULL;
+		stranger ? profile_line(&d->hypothesis) : NULL;
 
 	if (!stranger)
 		return vr_format("%s", vr_disk_has_grains(disk)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 
 #include "base/checked.h"
+#include "measure/block.h"
 #include "measure/failing.h"
 #include "measure/fine.h"
 #include "measure/trial.h"
@@ -109,6 +110,34 @@ vr_trial_lay_measure(struct vr_trial *t, const struct vr_hypothesis *h,
 
 /* --- what all files of the trial use --------------------------------------- */
 
+/* Looked at behind a run without gaps. */
+#define PLACES_BEHIND 32
+/* Wave 1 makes a hundred stripes. */
+#define STRIPES_LEAST 100
+
+uint64_t
+vr_trial_longest_period(const struct vr_trial *t, uint64_t unit)
+{
+	uint64_t longest = vr_profile_case_longest(t->c);
+
+	return vr_min(longest / unit / STRIPES_LEAST + 2,
+		      t->source->size / unit);
+}
+
+/*
+ * Do the keys behind the file say that the side file's run came to its end? Where
+ * du said more than there was before, one of them was there already.
+ */
+static bool
+came_to_its_end(const struct vr_trial *t)
+{
+	const struct vr_args *args = t->c->args;
+	uint64_t thick = vr_div_up(t->c->length, VR_MIB) * VR_MIB;
+
+	return t->d->sidecar_fits &&
+	       t->runs > (args && args->bytes > thick ? 1u : 0u);
+}
+
 /*
  * Where stripes between the last that was hit and the first that is clear cannot
  * vote, a bound among them is no more likely than any other end, unless a side
@@ -123,7 +152,7 @@ doubt_end_in_noise(const struct vr_trial *t, const struct vr_hypothesis *h,
 
 	if (!m->decided || m->bound == VR_NO_BOUND || t->c->by_hand ||
 	    m->hit_end >= m->clear_from ||
-	    (t->runs > 0 && t->d->sidecar_fits && m->clear_from >= m->stripes))
+	    (came_to_its_end(t) && m->clear_from >= m->stripes))
 		return;
 	if (m->hit_end)
 		m->end = vr_min(vr_hypothesis_stripe(h, m->hit_end - 1) +
@@ -132,6 +161,47 @@ doubt_end_in_noise(const struct vr_trial *t, const struct vr_hypothesis *h,
 	else
 		m->end = 0;
 	m->clear_end = vr_max(clear, m->clear_end);
+	m->ambiguous = true;
+}
+
+/* Does the guest hold order, and none but that, from off on? */
+static bool
+is_orderly_from(struct vr_trial *t, uint64_t off)
+{
+	uint64_t size = t->source->size;
+	uint64_t step = off < size ? vr_div_up(size - off, PLACES_BEHIND) : 0;
+	bool orderly = false;
+
+	for (; off < size && size - off >= VR_SECTOR; off += vr_max(step, 1)) {
+		int looks = vr_sample_looks(t->source, off, size - off,
+					    &t->d->bytes_read);
+
+		if (looks < 0 || vr_looks_noise((enum vr_looks)looks))
+			return false;
+		orderly = true;
+	}
+	return orderly;
+}
+
+/*
+ * A run without gaps has one edge, and in a guest that holds noise that edge may
+ * be the guest's. Then nothing is sure but the first stripe and, where a key and
+ * the side file say that the run came to its end, what lies below the lowest bound.
+ */
+static void
+doubt_without_gaps(struct vr_trial *t, const struct vr_hypothesis *h,
+		   struct vr_measure *m)
+{
+	uint64_t sure = h->chunk;
+
+	if (h->chunk != h->period || !m->decided || m->hit_end == 0 ||
+	    t->c->by_hand)
+		return;
+	if (came_to_its_end(t))
+		sure = vr_max(sure, h->bounds[0].end);
+	if (sure >= m->end || is_orderly_from(t, m->clear_end))
+		return;
+	m->end = sure;
 	m->ambiguous = true;
 }
 
@@ -145,6 +215,7 @@ vr_trial_measure(struct vr_trial *t, const struct vr_hypothesis *h,
 		return r;
 	t->d->bytes_read += ret->bytes_read;
 	doubt_end_in_noise(t, h, ret);
+	doubt_without_gaps(t, h, ret);
 	return 0;
 }
 
@@ -231,6 +302,10 @@ is_doubtful(const struct vr_trial *t, const struct vr_measure *m)
 {
 	if (!m->decided)
 		return false;
+	/* Of another file's size, and hardly a stripe to bear it out. */
+	if (!t->d->sidecar_fits && m->exact < VR_PATTERN_LEAST &&
+	    !vr_trial_first_is_clear(m))
+		return true;
 	if (m->hit_end <= VR_PATTERN_LEAST && m->hit_end < m->stripes &&
 	    !vr_trial_first_is_clear(m))
 		return true;
@@ -341,6 +416,8 @@ explains_the_file(const struct vr_trial *t)
 
 	if (t->c->by_hand || t->excluded)
 		return true;
+	if (t->is_part)
+		return false;
 	if (d->condition == VR_CONDITION_LOCKED)
 		return true;
 	if (d->predicted && d->sidecar_fits)
@@ -349,7 +426,8 @@ explains_the_file(const struct vr_trial *t)
 		return true;
 	return d->measure.exact >= VR_PATTERN_LEAST &&
 	       (d->hypothesis.period > 2 * d->hypothesis.chunk ||
-		t->c->runs_most == 1 || ended_as_said(d));
+		t->c->runs_most == 1 || ended_as_said(d) ||
+		(d->predicted && !t->hides_others));
 }
 
 static int

@@ -211,19 +211,22 @@ static int
 look_at_place(struct search *s, uint64_t start, uint64_t end, bool *ret_noise,
 	      bool *ret_sharp)
 {
-	bool last = false, before = false, after = false;
-	int r;
+	const uint64_t inside[] = {start, end - PROBE,
+				   start + (end - start) / 2};
+	bool before = false, after = false;
+	int r = 0;
 
+	*ret_noise = true;
 	*ret_sharp = false;
-	r = probe(s, start, ret_noise);
+	for (size_t i = 0; r == 0 && *ret_noise && i < 3; i++)
+		r = probe(s, inside[i], ret_noise);
 	if (r < 0 || !*ret_noise)
 		return r;
-	r = probe(s, end - PROBE, &last);
-	if (r == 0 && start >= PROBE)
+	if (start >= PROBE)
 		r = probe(s, start - PROBE, &before);
 	if (r == 0)
 		r = probe(s, end, &after);
-	*ret_sharp = last && !before && !after;
+	*ret_sharp = !before && !after;
 	return r;
 }
 

@@ -18,8 +18,6 @@
 #define MILLION 1000000
 /* A search through all periods reads a sector for each of them. */
 #define SEARCH_BYTES (UINT64_C(24) << 20)
-/* Wave 1 makes a hundred stripes: longer periods than that part do not exist. */
-#define STRIPES_LEAST 100
 
 int
 vr_trial_note(struct vr_trial *t, enum vr_damage damage,
@@ -246,7 +244,7 @@ search_all(struct vr_trial *t)
 	const struct vr_scan_how all = {
 		.unit = h->chunk,
 		.least = 1,
-		.most = t->source->size / h->chunk / STRIPES_LEAST + 2,
+		.most = vr_trial_longest_period(t, h->chunk),
 		.budget = SEARCH_BYTES,
 		.covered = &how,
 		.hidden_most = t->hidden_most,
@@ -267,6 +265,7 @@ search_all(struct vr_trial *t)
 			return r;
 		return search_all(t);
 	}
+	t->hides_others = scan.hidden;
 	t->excluded = scan.exhaustive && scan.period == 0 &&
 		      !counts_in_millions(t);
 	return 0;
@@ -282,10 +281,74 @@ search_is_due(const struct vr_trial *t)
 	const struct vr_diagnosis *d = t->d;
 	bool proved = d->measure.exact >= VR_PATTERN_LEAST;
 
+	if (t->is_part)
+		return true;
 	if (d->predicted && d->sidecar_fits)
 		return false;
 	return !proved || d->hypothesis.period == 2 * d->hypothesis.chunk ||
 	       t->runs > 1 + d->other_count;
+}
+
+/*
+ * Other runs that were found. The first that is covered is the chosen one's: see
+ * vr_others_find().
+ */
+static struct vr_measure_how
+others_found(const struct vr_trial *t)
+{
+	struct vr_measure_how how = t->covered;
+
+	if (how.covered_count && t->d->measure.decided &&
+	    t->d->measure.end > 0) {
+		how.covered_count--;
+		memmove(how.covered, how.covered + 1,
+			how.covered_count * sizeof(*how.covered));
+	}
+	return how;
+}
+
+/* Noise behind the chosen run's end that another run left is no contradiction. */
+static void
+explain_contradictions(struct vr_trial *t)
+{
+	const struct vr_measure_how how = others_found(t);
+	struct vr_measure *m = &t->d->measure;
+
+	for (size_t i = 0; i < m->looks.count; i++) {
+		struct vr_look *look = &m->looks.items[i];
+		uint64_t start =
+			vr_hypothesis_stripe(&t->d->hypothesis, look->stripe);
+
+		if (look->verdict != VR_STRIPE_ENCRYPTED ||
+		    !vr_look_contradicts(m, look) ||
+		    !vr_is_covered(&how, start))
+			continue;
+		look->verdict = VR_STRIPE_UNSURE;
+		m->contradictions--;
+		m->encrypted--;
+		m->unsure++;
+	}
+}
+
+/*
+ * Every hundredth stripe of wave 2 looks like wave 1 with a side file of another
+ * disk: then that it fits proves nothing.
+ */
+static bool
+is_part_of_another(const struct vr_trial *t)
+{
+	const struct vr_hypothesis *h = &t->d->hypothesis;
+	const struct vr_measure_how how = others_found(t);
+
+	for (size_t i = 0; i < how.covered_count; i++) {
+		const struct vr_covered *c = &how.covered[i];
+
+		if (c->chunk == h->chunk && c->period < h->period &&
+		    h->period % c->period == 0 &&
+		    t->d->measure.end <= c->end + h->period)
+			return true;
+	}
+	return false;
 }
 
 /* What the chosen run hit must not be covered by the others' doubt. */
@@ -377,7 +440,11 @@ vr_others_find(struct vr_trial *t)
 		r = try_parts(t);
 	if (r == 0 && d->sidecar_refuted)
 		r = try_other(t, &d->refuted);
-	return r == 0 && search_is_due(t) ? search_all(t) : r;
+	t->is_part = is_part_of_another(t);
+	if (r == 0 && search_is_due(t))
+		r = search_all(t);
+	explain_contradictions(t);
+	return r;
 }
 
 int

@@ -37,7 +37,8 @@ next_stripe(const struct vr_scan_how *how, const struct vr_hypothesis *h,
 		const struct vr_covered *c = &how->covered->covered[i];
 
 		if (h->period % c->period == 0 && h->chunk <= c->chunk)
-			stripe = vr_max(stripe, vr_div_up(c->end, h->period));
+			stripe = vr_max(stripe, vr_div_up(vr_covered_end(c),
+							  h->period));
 	}
 	while (stripe < count &&
 	       vr_is_covered(how->covered, vr_hypothesis_stripe(h, stripe)))
@@ -163,15 +164,17 @@ ask(struct vr_source *source, const struct vr_scan_how *how, uint64_t period,
 	r = vr_scan_one(source, how, period, &p, &pattern, bytes_read);
 	if (r < 0)
 		return r;
-	if (pattern)
+	if (pattern) {
 		scan->period = period;
-	else if (p.end <= period)
+	} else if (p.end <= period) {
 		return 0;
-	else if (scan->possible_count == VR_POSSIBLE_MOST ||
-		 (is_hidden(source, &p) && ++*hidden > HIDDEN_MOST))
+	} else if (scan->possible_count == VR_POSSIBLE_MOST ||
+		   (is_hidden(source, &p) && ++*hidden > HIDDEN_MOST)) {
 		scan->exhaustive = false;
-	else
+		scan->hidden = true;
+	} else {
 		scan->possible[scan->possible_count++] = p;
+	}
 	return 0;
 }
 

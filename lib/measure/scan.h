@@ -34,6 +34,7 @@ struct vr_scan {
 	uint64_t period; /* the smallest that shows a pattern, or 0 */
 	/* Every period was asked about, and possible holds all that are left. */
 	bool exhaustive;
+	bool hidden; /* no, because noise hides too many */
 	size_t possible_count;
 	struct vr_possible possible[VR_POSSIBLE_MOST];
 };

@@ -20,9 +20,7 @@
 #define WHOLE_BELOW (UINT64_C(200) * VR_MIB)
 /* A search through all periods reads a sector for each of them, and more. */
 #define SEARCH_BYTES (UINT64_C(16) << 20)
-/* Wave 1 makes a hundred stripes: longer periods than that part do not exist. */
-#define STRIPES_LEAST 100
-#define MILLION	      1000000
+#define MILLION	     1000000
 
 /*
  * A head has one edge, so all of it has to be noise that can be sampled, and the
@@ -289,7 +287,7 @@ try_all_periods(struct vr_trial *t, const struct vr_hypotheses *all,
 	const struct vr_scan_how every = {
 		.unit = unit,
 		.least = 2,
-		.most = t->source->size / unit / STRIPES_LEAST + 2,
+		.most = vr_trial_longest_period(t, unit),
 		.budget = SEARCH_BYTES,
 		.covered = &how,
 		.hidden_most = t->hidden_most,

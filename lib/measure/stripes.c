@@ -248,13 +248,21 @@ look_place(const struct vr_measure *m, uint64_t stripe)
 	return low;
 }
 
+uint64_t
+vr_covered_end(const struct vr_covered *c)
+{
+	uint64_t rest = c->end % c->period;
+
+	return rest < c->chunk ? c->end - rest : c->end;
+}
+
 bool
 vr_is_covered(const struct vr_measure_how *how, uint64_t off)
 {
 	for (size_t i = 0; i < how->covered_count; i++) {
 		const struct vr_covered *c = &how->covered[i];
 
-		if (off < c->end && off % c->period < c->chunk)
+		if (off < vr_covered_end(c) && off % c->period < c->chunk)
 			return true;
 	}
 	return false;

@@ -70,6 +70,9 @@ struct vr_covered {
 };
 #define VR_COVERED_MOST 6
 
+/* A stripe that the run broke off in can still be asked about. */
+uint64_t vr_covered_end(const struct vr_covered *c);
+
 /*
  * neighbour is how far from a stripe's edges order is looked for: 0 is right at
  * the edge; in the gaps of another run the next gap's distance. A stripe that

@@ -28,6 +28,10 @@ struct vr_trial {
 	size_t hidden_most;
 	/* No run but those found and those laid down as suspect is possible. */
 	bool excluded;
+	/* The search for others was given up because noise hides them. */
+	bool hides_others;
+	/* The chosen run's stripes are all among those of another that was found. */
+	bool is_part;
 };
 
 /* Fewer proved stripes than this are no pattern. */
@@ -35,6 +39,9 @@ struct vr_trial {
 
 /* Of a run that noise hides, so many stripes tell as much as all. */
 #define VR_HIDDEN_MOST 6
+
+/* The longest period of a first wave, in units; none is longer than the file. */
+uint64_t vr_trial_longest_period(const struct vr_trial *t, uint64_t unit);
 
 /* Measures and counts what was read. */
 int vr_trial_measure(struct vr_trial *t, const struct vr_hypothesis *h,

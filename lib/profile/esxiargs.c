@@ -177,7 +177,7 @@ add_wave_1_runs(const struct vr_profile_case *c,
 		const struct vr_hypothesis *found, uint64_t unit, uint64_t low,
 		uint64_t high, struct vr_hypotheses *ret)
 {
-	high = vr_min(high, c->length / VR_MIB + 2);
+	high = vr_min(high, vr_profile_case_longest(c) / VR_MIB + 2);
 	for (uint64_t mib = low; mib < high; mib += WAVE_1_STRIPES)
 		add_wave_1_run(c, found, unit, mib, ret);
 	add_wave_1_run(c, found, unit, high, ret);

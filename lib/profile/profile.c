@@ -3,6 +3,8 @@
 
 #include <string.h>
 
+#include "base/checked.h"
+
 #define VR_ROW(name) extern const struct vr_profile vr_profile_##name;
 #include "profile_rows.h"
 #undef VR_ROW
@@ -35,6 +37,19 @@ vr_profile_get(size_t index, struct vr_profile_info *ret)
 		.source = row->source,
 	};
 	return true;
+}
+
+/* A third of a file is worth a look. */
+#define CUT_TO_ONE_IN 3
+
+uint64_t
+vr_profile_case_longest(const struct vr_profile_case *c)
+{
+	uint64_t said = c->args ? c->args->bytes : 0, whole;
+
+	if (c->runs_most > 0 || !vr_mul(c->length, CUT_TO_ONE_IN, &whole))
+		whole = c->length;
+	return vr_max(whole, said);
 }
 
 void

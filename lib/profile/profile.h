@@ -17,6 +17,12 @@ struct vr_profile_case {
 		runs_most; /* the keys behind it stand for no more, 0: unknown */
 };
 
+/*
+ * The most bytes that the file can have had: a copy that broke off has lost its
+ * keys, too, and a run's period was made from the whole.
+ */
+uint64_t vr_profile_case_longest(const struct vr_profile_case *c);
+
 /* Where the stripes may have ended, exclusive, at most length. */
 struct vr_bound {
 	const char *name; /* "value", "end of file", "32-bit" */
