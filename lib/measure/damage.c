@@ -348,6 +348,13 @@ take_other_reading(struct vr_trial *t, const struct vr_hypotheses *all,
 	return 0;
 }
 
+static bool
+is_same(const struct vr_hypothesis *a, const struct vr_hypothesis *b)
+{
+	return a->first == b->first && a->chunk == b->chunk &&
+	       a->period == b->period;
+}
+
 /* The side file may be another file's, or an earlier run's. */
 static int
 replace_refuted(struct vr_trial *t, const struct vr_hypothesis *h)
@@ -358,7 +365,7 @@ replace_refuted(struct vr_trial *t, const struct vr_hypothesis *h)
 	t->d->chosen = false;
 	t->d->measure = (struct vr_measure){0};
 	r = vr_search(t);
-	if (r == 0 && t->d->chosen) {
+	if (r == 0 && t->d->chosen && !is_same(&t->d->hypothesis, h)) {
 		t->d->predicted = false;
 		t->d->sidecar_refuted = true;
 		t->d->sidecar_fits = false;
@@ -366,6 +373,7 @@ replace_refuted(struct vr_trial *t, const struct vr_hypothesis *h)
 		vr_measure_free(&kept.measure);
 		return 0;
 	}
+	vr_measure_free(&t->d->measure);
 	kept.bytes_read = t->d->bytes_read;
 	*t->d = kept;
 	return r;
