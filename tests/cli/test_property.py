@@ -5,44 +5,56 @@
     test_property.py                       the default seeds
     VR_PROPERTY_DISKS=600 test_property.py that many, from the first seed on
     VR_PROPERTY_FIRST=301 ...              from another first seed on
-    VR_PROPERTY_SEED=117 test_property.py  the one disk of that seed
+    VR_PROPERTY_SEED=117,9 test_property.py  the disks of those seeds
     VR_PROPERTY_VERIFY=full ...            look at every byte (small disks)
 
 Every disk is made of its seed alone, and a failure prints the seed.  What is
-asked of each, with its .args file and without:
+asked of each, with its .args file, without, and with another disk's:
 
   * no byte that was encrypted is called intact;
   * no byte that was not is called encrypted, but for one block of 4 KiB where
     a run broke off inside a stripe;
+  * nothing is called unreadable but the blocks that are;
   * where nothing in the guest looks like noise, the map is the truth: an
-    interrupted run is bounded to the block, and nothing is left in doubt;
+    interrupted run is bounded to the block, and nothing is left in doubt but
+    single sectors of programs that do look like it;
   * without .args the map is the same, or the report is ambiguous and the truth
-    is among its candidates.
+    is among its candidates;
+  * the --profile line that is offered for a stranger's pattern gives its map.
 """
 
 import collections
 import concurrent.futures
+import functools
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
 import unittest
+import zlib
 
 import support
-from support import GIB, KIB, MIB, Run, attack, fake
+from support import GIB, KIB, MIB, Run, attack, fake, families
 
 BLOCK = 4096
 FIRST_SEED = 1
 DEFAULT_DISKS = 40
 BATCH = 20
 UNIT = 10 ** 6
+BY_HAND = "by the --profile line"
 
+# What was done to a disk.  patterns: chunk and period of every run; trailer:
+# bytes behind the disk; edges: where a run broke off inside a stripe; noisy:
+# the guest has contents like ciphertext; hand: nothing but --capacity tells
+# the length; whole: a run without gaps; fails: blocks that cannot be read.
 Victim = collections.namedtuple(
-    "Victim", "seed label length runs patterns args trailer base pieces "
-              "edges noisy hand whole")
+    "Victim", "seed label length runs patterns args trailer pieces edges noisy "
+              "hand whole holes fails family",
+    defaults=(False, (), "esxiargs"))
 
 
 # -- real contents ----------------------------------------------------------
@@ -200,21 +212,44 @@ def stop_of(rng, n):
     return how
 
 
-def babuk(rng, seed, bank):
-    length = rng.randrange(700, 20000) * MIB
-    head = rng.choice((512, 520)) * MIB
-    keys = rng.choice((0, 1, 2))
+def any_mix(rng):
+    return rng.choice(("clear", "clear", "clear", "some", "archives", "cipher"))
+
+
+def family(rng, seed, bank, name):
+    """Head, fine stripes, or a million bytes of three: see families.py."""
+    length, how = rng.randrange(700, 20000) * MIB, {}
+    if name == "babuk":
+        how = {"read": rng.choice((10, 8)) * MIB}
+    if name == "black_basta":
+        how = {"build": rng.choice((5, 6))}
+    runs = [Run(*r) for r in getattr(families, name)(length, **how)]
+    keys = rng.choice((0, 1, 1, 2)) if name == "babuk" else 1
     mix = rng.choice(("clear", "some"))
-    return Victim(seed, "babuk head %d MiB, %d keys, %s" % (
-        head // MIB, keys, mix), length, [Run(0, head, head, 1)],
-        [(head, 0)], None, 32 * keys, "zero", guest(rng, bank, length, mix),
-        0, mix != "clear", True, False)
+    return Victim(seed, "%s %r, %d keys, %s" % (name, how, keys, mix), length,
+                  runs, [(r.length, r.stride) for r in runs if r.count > 1]
+                  or [(runs[0].length, 0)], None,
+                  families.TRAILERS[name] * keys, guest(rng, bank, length, mix),
+                  0, mix != "clear", True, False, family=name)
 
 
-def esxiargs(rng, seed, bank):
-    length = any_length(rng)
-    unit = UNIT if rng.random() < .07 and length > GIB else MIB
-    mix = rng.choice(("clear", "clear", "clear", "some", "archives", "cipher"))
+def stranger(rng, seed, bank):
+    """Stripes that begin anywhere, of nobody we know."""
+    unit = rng.choice((KIB, MIB, 10 ** 3 * 512))
+    chunk = rng.randrange(64 * KIB // unit + 1, 4 * MIB // unit + 1) * unit
+    period = chunk * rng.randrange(2, 12) + rng.randrange(3) * unit
+    first = rng.randrange(1, 2 * period // unit) * unit
+    length = max(period * rng.randrange(30, 300), 64 * MIB) // MIB * MIB
+    runs = clip([Run(first, chunk, period, length // period + 1)], length)
+    mix = rng.choice(("clear", "clear", "some"))
+    return Victim(seed, "stranger %d,%d,%d %s" % (first, chunk, period, mix),
+                  length, runs, [(chunk, period)], None, 0,
+                  guest(rng, bank, length, mix), 0, mix != "clear", False,
+                  False, family="stranger")
+
+
+def allocated_kb(rng, length):
+    """What du said: of a thick disk, of a thin one, on the verge of more."""
     kb = length // KIB
     if rng.random() < .35:
         kb = max(1, int(length // MIB * rng.uniform(.05, 1))) * KIB
@@ -222,6 +257,13 @@ def esxiargs(rng, seed, bank):
         # The block that the first trailer took makes the period grow.
         kb = min(kb // KIB // 100 * 100 * KIB + 99 * KIB,
                  length // KIB)
+    return kb
+
+
+def esxiargs(rng, seed, bank):
+    length, mix = any_length(rng), any_mix(rng)
+    unit = UNIT if rng.random() < .1 and length > GIB else MIB
+    kb = allocated_kb(rng, length)
     waves = rng.choice(((1,), (1,), (1,), (2,), (2,), (1, 2), (1, 1), (2, 2)))
     how = {"bound": rng.choice(("arg", "arg", "eof", "i32")),
            "negative": rng.choice(("eof", "none")), "unit": unit}
@@ -248,14 +290,53 @@ def esxiargs(rng, seed, bank):
     label = "%r, waves %r, %r %r, %s, trailer %d x %d" % (
         args, waves, how, stop, mix, completed, trailer)
     return Victim(seed, label, length, runs, patterns, args,
-                  completed * trailer, "zero", guest(rng, bank, length, mix),
-                  edges, mix != "clear", length % MIB != 0,
+                  completed * trailer, guest(rng, bank, length, mix), edges,
+                  mix != "clear", length % MIB != 0,
                   any(c == p for c, p in patterns))
+
+
+# -- what else happens to a file ----------------------------------------------
+
+def truncated(rng, v):
+    """A copy that broke off: its end and its trailer are gone."""
+    length = rng.randrange(v.length // 3, v.length) // 512 * 512
+    return v._replace(
+        label=v.label + ", cut to %d" % length, length=length, trailer=0,
+        runs=clip(v.runs, length), hand=True, pieces=[
+            (at, min(n, length - at), path, offset)
+            for at, n, path, offset in v.pieces if at < length])
+
+
+def failing(rng, v):
+    """Blocks that cannot be read, at edges, in stripes and anywhere."""
+    fails = []
+    for _ in range(rng.choice((1, 1, 2, 5))):
+        at = rng.randrange(v.length)
+        if v.runs and rng.random() < .7:
+            r = rng.choice(v.runs)
+            at = r.first + rng.randrange(r.count) * r.stride + rng.choice(
+                (-BLOCK, 0, rng.randrange(r.length), r.length - 1, r.length))
+        at = max(0, min(at, v.length - 1)) // BLOCK * BLOCK
+        n = min(rng.choice((1, 1, 1, 16)) * BLOCK, v.length - at)
+        fails.append((at, n))
+    return v._replace(label=v.label + ", fails %r" % fails, fails=fails)
 
 
 def victim(seed, bank):
     rng = random.Random(seed)
-    return (babuk if rng.random() < .06 else esxiargs)(rng, seed, bank)
+    kind = rng.choices(("esxiargs", "babuk", "black_basta", "inc", "stranger"),
+                       (.86, .03, .03, .02, .06))[0]
+    if kind == "esxiargs":
+        v = esxiargs(rng, seed, bank)
+    elif kind == "stranger":
+        v = stranger(rng, seed, bank)
+    else:
+        v = family(rng, seed, bank, kind)
+    if rng.random() < .3:
+        v = v._replace(label=v.label + ", holes", holes=True)
+    if v.args and rng.random() < .06:
+        v = truncated(rng, v)
+    return failing(rng, v) if rng.random() < .1 else v
 
 
 def wrong_args(v):
@@ -268,7 +349,8 @@ def wrong_args(v):
 # -- asking -----------------------------------------------------------------
 
 def files_of(name, v, args):
-    disk = fake.File(name, v.length + v.trailer, base=v.base, seed=v.seed)
+    disk = fake.File(name, v.length + v.trailer, base="zero", seed=v.seed,
+                     holes=v.holes)
     for piece in v.pieces:
         start, n, path, offset = piece
         disk.copy(start, min(n, v.length - start), path, offset)
@@ -276,14 +358,95 @@ def files_of(name, v, args):
         disk.stripes(r.first, r.length, r.stride, r.count)
     if v.trailer:
         disk.random(v.length, v.trailer)
+    for start, n in v.fails:
+        disk.fail(start, n)
     if args is None:
         return [disk]
     return [disk, fake.File(name + ".args").content(args.encode())]
 
 
+# -- judging ----------------------------------------------------------------
+
+@functools.lru_cache(16)
+def bytes_of(path):
+    with open(path, "rb") as inp:
+        return inp.read()
+
+
+def content(v, at, n):
+    """Some bytes of the guest itself, before anything happened to it."""
+    out = bytearray(n)
+    for start, length, path, offset in v.pieces:
+        low, high = max(at, start), min(at + n, start + length)
+        if low < high:
+            data = bytes_of(path)
+            shift = (offset + low - start) % len(data)
+            part = data[shift:shift + high - low]
+            out[low - at:high - at] = part + data[:high - low - len(part)]
+    return bytes(out)
+
+
+def is_random_like(data):
+    """By a packer and by counting: an independent, coarse test."""
+    if len(zlib.compress(data, 9)) < .97 * len(data):
+        return False
+    counts = collections.Counter(data)
+    mean = len(data) / 256
+    return sum((counts.get(i, 0) - mean) ** 2 / mean
+               for i in range(256)) < 400
+
+
+def is_lost(v, off):
+    return any(r.first <= off < support._reach(r) and support._covers(r, off)
+               for r in v.runs)
+
+
+def doubted(v, doc, most=10 ** 5):
+    """(start, end) of what was measured to be suspect and was not lost as a
+    whole; nothing where that is a lot."""
+    runs = [Run(r["first"], r["length"], r["stride"], r["count"])
+            for r in doc["runs"]
+            if r["damage"] == "suspect" and r["layer"] == "measured"]
+    if sum(r.count for r in runs) > most:
+        return []
+    pieces = ((r.first + k * r.stride, r.first + k * r.stride + r.length)
+              for r in runs for k in range(r.count))
+    return attack.merged([(start, end) for start, end in pieces
+                          if not (is_lost(v, start) and is_lost(v, end - 1))])
+
+
+def said_at(painted, off):
+    return next((damage for r, damage in reversed(painted)
+                 if r.first <= off < support._reach(r)
+                 and support._covers(r, off)), "unknown")
+
+
+def doubt_about_order(v, doc, suspect):
+    """Of so many suspect bytes that were not lost, those that do not look like
+    ciphertext, in sectors, but for the one in which order shows.  All of them
+    where they are too many or too scattered to look at."""
+    ranges, painted = doubted(v, doc), support._painted(doc)
+    if suspect > MIB:
+        return suspect
+    seen = total = 0
+    for start, end in ranges:
+        order = 0
+        for at in range(start, min(end, start + MIB), 512):
+            n = min(512, end - at)
+            if is_lost(v, at) or said_at(painted, at) != "suspect":
+                continue
+            seen += n
+            if not is_random_like(content(v, at, n)):
+                order += n
+        total += max(0, order - 512)
+    return total + max(0, suspect - seen)
+
+
 class Answer:
-    def __init__(self, v, path):
-        options = ["--capacity", "%d" % v.length] if v.hand else []
+    def __init__(self, v, path, *options):
+        options = list(options)
+        if v.hand:
+            options += ["--capacity", "%d" % v.length]
         if os.environ.get("VR_PROPERTY_VERIFY"):
             options += ["--verify", os.environ["VR_PROPERTY_VERIFY"]]
         self.doc = support.damage_map(path, *options)
@@ -291,45 +454,72 @@ class Answer:
         self.said = support.confusion(self.doc, v.runs)
         told = self.disk["files"][0]
         self.candidates = told["candidates"] + told["other_runs"]
-        if told["prediction"]:
-            self.candidates.append(told["prediction"])
+        self.prediction = told["prediction"]
+        if self.prediction:
+            self.candidates.append(self.prediction)
 
     def count(self, lost, *damages):
         return sum(self.said.get((lost, d), [0])[0] for d in damages)
 
     @property
-    def decided(self):
-        """Every byte is called one thing or the other."""
-        return not (self.count(True, "suspect", "unknown")
-                    or self.count(False, "suspect", "unknown"))
+    def doubt(self):
+        return (self.count(True, "suspect", "unknown")
+                + self.count(False, "suspect", "unknown"))
+
+    def unreasoned(self, v):
+        """Bytes in doubt that are lost, or not like ciphertext."""
+        n = (self.count(True, "suspect", "unknown")
+             + self.count(False, "unknown"))
+        suspect = self.count(False, "suspect")
+        return n + (doubt_about_order(v, self.doc, suspect) if suspect else 0)
 
     def __str__(self):
         return "%s %r" % (self.disk["condition"], self.said)
 
 
-def faults(v, with_args, without, wrong):
+def unreadable_beside(v, a):
+    """Bytes called unreadable that can be read."""
+    return sum(n for (failing, damage), (n, _) in support.confusion(
+        a.doc, [(at, at + n) for at, n in v.fails]).items()
+        if not failing and damage == "unreadable")
+
+
+def faults_of(v, a, by_hand):
+    """What must not be, whatever a map was made from.  A pattern given by hand
+    is believed where the bytes cannot tell."""
+    if a.doc["capacity"] != v.length:
+        yield "capacity %d" % a.doc["capacity"]
+        return
+    if a.count(True, "intact", "recovered"):
+        yield "LOST BYTES CALLED INTACT: %s" % a
+    if a.count(False, "encrypted") > BLOCK * v.edges \
+            and not (by_hand and v.noisy):
+        yield "clear bytes called encrypted: %s" % a
+    if unreadable_beside(v, a):
+        yield "%d readable bytes called unreadable" % unreadable_beside(v, a)
+
+
+def doubt_is_due(v):
+    """Noise from end to end may be a guest's own, where no key and no byte
+    count say otherwise."""
+    hidden = v.whole and (
+        not v.trailer or len(v.patterns) > 1
+        or attack.parse_args_text(v.args)[2] < v.length)
+    return v.noisy or v.fails or v.family == "black_basta" or hidden
+
+
+def faults(v, answers):
     """Sentences about what must not be."""
-    answers = (("with .args", with_args), ("without", without),
-               ("with a wrong one", wrong))
-    for how, a in answers:
-        if a is None:
-            continue
-        if a.doc["capacity"] != v.length:
-            yield "%s: capacity %d" % (how, a.doc["capacity"])
-            continue
-        if a.count(True, "intact", "recovered"):
-            yield "%s: LOST BYTES CALLED INTACT: %s" % (how, a)
-        if a.count(False, "encrypted") > BLOCK * v.edges:
-            yield "%s: clear bytes called encrypted: %s" % (how, a)
-    sure = with_args or without
-    # Noise to the end and no key: it may be a guest that nobody touched.
-    hidden = v.whole and (not v.trailer or len(v.patterns) > 1)
-    if not v.noisy and not hidden and sure.count(True, "suspect", "unknown") + sure.count(
-            False, "suspect", "unknown") > BLOCK * (8 + 2 * v.edges):
+    for how, a in answers.items():
+        for trouble in faults_of(v, a, how == BY_HAND):
+            yield "%s: %s" % (how, trouble)
+    sure = answers.get("with .args", answers["without"])
+    if not doubt_is_due(v) and sure.unreasoned(v) > BLOCK * 2 * v.edges:
         yield "in doubt without reason: %s" % sure
-    if with_args and not same(v, with_args, without):
+    if not same(v, sure, answers["without"]):
         yield "without .args neither the same nor ambiguous: %s; with: %s; " \
-            "candidates %r" % (without, with_args, without.candidates)
+            "candidates %r" % (answers["without"], sure,
+                               answers["without"].candidates)
 
 
 def same(v, a, b):
@@ -337,7 +527,7 @@ def same(v, a, b):
         return True
     if not v.runs and not b.count(False, "encrypted"):
         return True
-    if not a.decided and not b.count(False, "encrypted") \
+    if a.doubt and not b.count(False, "encrypted") \
             and not b.count(True, "intact"):
         return True
     if b.count(True, "intact") or b.count(False, "encrypted"):
@@ -348,10 +538,52 @@ def same(v, a, b):
 
 
 def ask(mount, v, name):
-    def one(suffix):
-        return Answer(v, mount.path(name + suffix + "-flat.vmdk"))
-    return list(faults(v, one("a") if v.args else None, one("b"),
-                       one("c") if v.args else None))
+    """{how it was asked: Answer}"""
+    def one(suffix, *options):
+        return Answer(v, mount.path(name + suffix + "-flat.vmdk"), *options)
+    out = {"without": one("b")}
+    if v.args:
+        out["with .args"] = one("a")
+        out["with a wrong one"] = one("c")
+    line = re.search(r"--profile (\S+)\.", out["without"].disk["next_step"])
+    if line and out["without"].prediction:
+        out[BY_HAND] = one("b", "--profile", line.group(1))
+    return out
+
+
+class Figures:
+    """What all disks together came to."""
+
+    def __init__(self):
+        self.disks = self.judged = self.wrong = self.over = 0
+        self.same = self.ambiguous = self.asked = 0
+        self.doubt = []
+
+    def add(self, v, answers):
+        self.disks += 1
+        for how, a in answers.items():
+            self.judged += v.length
+            self.wrong += a.count(True, "intact", "recovered")
+            if how != BY_HAND or not v.noisy:
+                self.over = max(self.over, a.count(False, "encrypted"))
+        sure = answers.get("with .args", answers["without"])
+        if not doubt_is_due(v):
+            self.doubt.append(sure.unreasoned(v))
+        if v.args:
+            self.asked += 1
+            self.same += answers["without"].said == sure.said
+            self.ambiguous += answers["without"].said != sure.said
+
+    def __str__(self):
+        doubt = sorted(self.doubt) or [0]
+        return (
+            "%d disks, %.1f TiB judged; %d lost bytes called intact; at most "
+            "%d clear bytes of a disk called encrypted; doubt on %d of %d "
+            "disks without noise, at most %d bytes; without .args the same "
+            "map on %d of %d, ambiguous on %d" % (
+                self.disks, self.judged / 2 ** 40, self.wrong, self.over,
+                sum(n > 0 for n in doubt), len(self.doubt), doubt[-1],
+                self.same, self.asked, self.ambiguous))
 
 
 class Property(support.Scratch):
@@ -366,9 +598,9 @@ class Property(support.Scratch):
         shutil.rmtree(cls.folder, ignore_errors=True)
 
     def seeds(self):
-        one = os.environ.get("VR_PROPERTY_SEED")
-        if one:
-            return [int(one)]
+        some = os.environ.get("VR_PROPERTY_SEED")
+        if some:
+            return [int(seed) for seed in some.split(",")]
         n = int(os.environ.get("VR_PROPERTY_DISKS", DEFAULT_DISKS))
         first = int(os.environ.get("VR_PROPERTY_FIRST", FIRST_SEED))
         return list(range(first, first + n))
@@ -391,18 +623,20 @@ class Property(support.Scratch):
 
     def test_random_victims(self):
         seeds, begun = self.seeds(), time.monotonic()
-        bad = {}
+        bad, figures = [], Figures()
         for i in range(0, len(seeds), BATCH):
-            for v, trouble in self.batch(seeds[i:i + BATCH]):
+            for v, answers in self.batch(seeds[i:i + BATCH]):
+                figures.add(v, answers)
+                trouble = list(faults(v, answers))
                 if trouble:
-                    bad[v.seed] = (v, trouble)
-        for seed, (v, trouble) in sorted(bad.items()):
-            print("seed %d: %d bytes, %s" % (seed, v.length, v.label),
-                  *trouble, sep="\n    ", file=sys.stderr)
-        print("%d disks, seeds %d to %d, in %.0f s: %d wrong %s" % (
-            len(seeds), seeds[0], seeds[-1], time.monotonic() - begun,
-            len(bad), sorted(bad)), file=sys.stderr)
-        self.assertEqual(sorted(bad), [])
+                    bad.append(v.seed)
+                    print("seed %d: %d bytes, %s" % (v.seed, v.length,
+                                                     v.label),
+                          *trouble, sep="\n    ", file=sys.stderr, flush=True)
+        print("%s; seeds %d to %d, in %.0f s: %d wrong %s" % (
+            figures, seeds[0], seeds[-1], time.monotonic() - begun,
+            len(bad), bad), file=sys.stderr)
+        self.assertEqual(bad, [])
 
 
 if __name__ == "__main__":

@@ -838,12 +838,46 @@ next_data(const struct file *f, uint64_t off)
 			  : off;
 }
 
-/* The end of the piece of 4 KiB blocks that off lies in. */
+/* The end of the piece that covers off; off itself where none does. */
+static uint64_t
+piece_end(const struct file *f, uint64_t off)
+{
+	uint64_t end = off;
+
+	for (size_t i = 0; i < f->n_stripes; i++) {
+		const struct stripes *s = &f->stripes[i];
+		uint64_t k = off < s->first ? 0 : (off - s->first) / s->stride;
+		uint64_t start = s->first + k * s->stride;
+
+		if (k < s->count && start <= off && start + s->length > end)
+			end = start + s->length;
+	}
+	for (size_t i = 0; i < f->n_copies; i++) {
+		const struct copied *c = &f->copies[i];
+
+		if (c->start <= off && c->start + c->length > end)
+			end = c->start + c->length;
+	}
+	for (size_t i = 0; i < f->n_literals; i++) {
+		const struct literal *l = &f->literals[i];
+
+		if (l->off <= off && l->off + l->size > end)
+			end = l->off + l->size;
+	}
+	return end;
+}
+
+/* The end of the 4 KiB blocks in a row, from off on, that hold something. */
 static uint64_t
 next_hole(const struct file *f, uint64_t off)
 {
-	while (off < f->length && next_data(f, off) <= off)
-		off = off / 4096 * 4096 + 4096;
+	uint64_t end;
+
+	while (off < f->length && next_data(f, off) <= off) {
+		end = piece_end(f, off);
+		end = end > off ? end : off + 1;
+		off = (end + 4095) / 4096 * 4096;
+	}
 	return off < f->length ? off : f->length;
 }
 
