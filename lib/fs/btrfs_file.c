@@ -15,21 +15,29 @@ struct file {
 	struct vr_btrfs_packs packs;
 };
 
+/* What lies between what was told and end: nobody knows, or a hole in doubt. */
 static int
-take_gap(struct file *f, const struct vr_btrfs_item *gap)
+take_between(struct file *f, uint64_t end, bool lost)
 {
-	uint64_t end = gap->end.id == f->id &&
-				       gap->end.type == VR_BTRFS_EXTENT_DATA
-			       ? gap->end.offset
-			       : f->size;
-	const struct vr_piece_of_file lost = {
+	const struct vr_piece_of_file piece = {
 		.off = f->reached,
 		.length = end - vr_min(end, f->reached),
-		.kind = VR_PIECE_LOST,
+		.kind = lost ? VR_PIECE_LOST : VR_PIECE_ZERO,
+		.doubted = true,
 	};
 
 	f->reached = vr_max(f->reached, end);
-	return vr_extents_add(&f->extents, &lost);
+	return vr_extents_add(&f->extents, &piece);
+}
+
+static int
+take_no_item(struct file *f, const struct vr_btrfs_item *item)
+{
+	bool in_file = item->end.id == f->id &&
+		       item->end.type == VR_BTRFS_EXTENT_DATA;
+
+	return take_between(f, in_file ? item->end.offset : f->size,
+			    item->lost);
 }
 
 static bool
@@ -72,6 +80,10 @@ take_piece(struct file *f, const struct vr_btrfs_item *item)
 	if (!vr_btrfs_piece(item, &p) ||
 	    !vr_add(item->key.offset, p.length, &end))
 		return 0;
+	if (item->doubted)
+		r = take_between(f, item->key.offset, false);
+	if (r < 0)
+		return r;
 	f->reached = vr_max(f->reached, end);
 	to.length = p.length;
 	if (p.kind == VR_BTRFS_REGULAR && p.at == 0)
@@ -93,7 +105,7 @@ take(void *data, const struct vr_btrfs_item *item)
 {
 	struct file *f = data;
 
-	return item->bytes ? take_piece(f, item) : take_gap(f, item);
+	return item->bytes ? take_piece(f, item) : take_no_item(f, item);
 }
 
 /* data, and behind it what is unpacked, if anything is. */

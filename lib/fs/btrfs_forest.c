@@ -12,6 +12,7 @@
 
 #define CACHE_BYTES ((size_t)8 << 20)
 #define CHUNK_TREE  3
+#define EXTENT_TREE 2
 #define DEVICE_TREE 4
 #define ROOT_TREE   1
 #define SUM_TREE    7
@@ -26,7 +27,7 @@ struct opener {
 	struct vr_btrfs_leaves leaves;
 	bool searched;
 	bool doubted_only; /* of the roots */
-	struct vr_btrfs_root sums;
+	struct vr_btrfs_root sums, extents;
 };
 
 static const struct vr_btrfs_key first_key = {0};
@@ -239,6 +240,15 @@ is_root(const struct vr_btrfs_item *item)
 	       item->n >= ROOT_BYTES && vr_load_le32(item->bytes + 216) > 0;
 }
 
+/* Walked already, or told by what is beyond doubt. */
+static bool
+is_known(const struct opener *o, const struct vr_btrfs_item *item)
+{
+	const struct vr_btrfs_subvolume *sub = get(o->f, item->key.id);
+
+	return sub && (item->doubted || sub->tree.count);
+}
+
 static int
 take_root(void *data, const struct vr_btrfs_item *item)
 {
@@ -252,8 +262,9 @@ take_root(void *data, const struct vr_btrfs_item *item)
 		return 0;
 	if (item->key.id == SUM_TREE && !item->doubted)
 		o->sums = root_at(item->bytes);
-	if (!is_subvolume(item->key.id) ||
-	    (item->doubted && get(o->f, item->key.id)))
+	if (item->key.id == EXTENT_TREE && !item->doubted)
+		o->extents = root_at(item->bytes);
+	if (!is_subvolume(item->key.id) || is_known(o, item))
 		return 0;
 	sub.root = root_at(item->bytes);
 	if (item->n >= ROOT_LONG) {
@@ -285,6 +296,8 @@ take_backups(struct opener *o)
 		return 0;
 	if (o->sums.bytenr == 0)
 		o->sums = fs->sums_root;
+	if (o->extents.bytenr == 0)
+		o->extents = fs->extents_root;
 	if (fs->files_root.bytenr == 0 || get(o->f, VR_BTRFS_FILES))
 		return 0;
 	return put_subvolume(o->f, &files);
@@ -408,15 +421,50 @@ fill_subvolume(struct opener *o, struct vr_btrfs_subvolume *sub)
 }
 
 static int
+ask_extents(struct opener *o)
+{
+	struct vr_btrfs_space *space = &o->f->space;
+	struct vr_btrfs_tree tree = {.id = EXTENT_TREE};
+	int r;
+
+	if (o->extents.bytenr == 0)
+		return 0;
+	r = vr_btrfs_tree_walk(space, &o->extents, false, &tree);
+	if (r == 0)
+		r = vr_btrfs_leaves_ask(&o->leaves, space, &tree);
+	vr_btrfs_tree_free(&tree);
+	return r;
+}
+
+/* The tree of roots first: it may lead to more than the superblock knew. */
+static int
+mend_roots(struct opener *o)
+{
+	struct vr_btrfs_forest *f = o->f;
+	bool had_sums = o->sums.bytenr != 0;
+	int r = fill(o, &f->roots);
+
+	if (r == 0)
+		r = take_roots(o, false);
+	if (r == 0)
+		r = take_roots(o, true);
+	if (r == 0 && !had_sums) {
+		vr_btrfs_tree_free(&f->sums);
+		r = walk_sums(o);
+	}
+	return r;
+}
+
+static int
 mend(struct opener *o)
 {
 	struct vr_btrfs_forest *f = o->f;
 	int r = search_once(o, false);
 
 	if (r == 0)
-		r = fill(o, &f->roots);
+		r = ask_extents(o);
 	if (r == 0)
-		r = take_roots(o, true);
+		r = mend_roots(o);
 	if (r == 0)
 		r = take_strangers(o);
 	if (r == 0)
@@ -444,9 +492,10 @@ take_logged(void *data, const struct vr_btrfs_item *item)
 	const struct vr_btrfs_logged *last =
 		f->logged.count ? &f->logged.items[f->logged.count - 1] : NULL;
 
-	if (!item->bytes || f->logged.count >= LOGGED_MOST)
+	if (item->lost || f->logged.count >= LOGGED_MOST)
 		f->log_lost = true;
-	else if (!last || last->tree != log->tree || last->id != item->key.id)
+	else if (item->bytes &&
+		 (!last || last->tree != log->tree || last->id != item->key.id))
 		return VR_PUSH(&f->logged, {log->tree, item->key.id});
 	return 0;
 }
@@ -460,7 +509,7 @@ take_log(void *data, const struct vr_btrfs_item *item)
 	struct vr_btrfs_root root;
 	int r;
 
-	f->log_lost |= !item->bytes;
+	f->log_lost |= item->lost;
 	if (!is_root(item))
 		return 0;
 	root = root_at(item->bytes);

@@ -3,11 +3,13 @@
 
 #include <string.h>
 
+#include "base/bytes.h"
 #include "base/cancel.h"
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/search.h"
 #include "base/vector.h"
+#include "fs/btrfs_inode.h"
 
 #define STEP	    ((uint64_t)1 << 20)
 #define LEAVES_MOST (1u << 24)
@@ -235,6 +237,66 @@ vr_btrfs_leaves_newest(const struct vr_btrfs_leaves *leaves, uint64_t owner)
 	return newest;
 }
 
+/* --- what is in use ------------------------------------------------------- */
+
+#define EXTENT_HEAD    24
+#define FLAG_TREE      0x2
+#define FLAG_FULL_BACK 0x100
+#define REF_OF_TREE    176
+#define REF_BYTES      9
+#define LEVEL_AND_KEY  18 /* of the older form, before the references */
+
+/* One reference, by a node that the owner itself has, and by it alone. */
+static bool
+is_of_owner(const struct vr_btrfs_item *item, uint64_t owner)
+{
+	const uint8_t *p = item->bytes;
+	size_t at = EXTENT_HEAD + (item->key.type == VR_BTRFS_EXTENT_ITEM
+					   ? LEVEL_AND_KEY
+					   : 0);
+
+	return !item->doubted && item->n >= at + REF_BYTES &&
+	       vr_load_le64(p) == 1 &&
+	       !(vr_load_le64(p + 16) & FLAG_FULL_BACK) &&
+	       p[at] == REF_OF_TREE && vr_load_le64(p + at + 1) == owner;
+}
+
+static int
+take_extent(void *data, const struct vr_btrfs_item *item)
+{
+	struct vr_btrfs_leaf *leaf = data;
+
+	if (!item->bytes || item->n < EXTENT_HEAD ||
+	    vr_load_le64(item->bytes + 8) != leaf->generation ||
+	    !(vr_load_le64(item->bytes + 16) & FLAG_TREE))
+		return 0;
+	leaf->use = is_of_owner(item, leaf->owner) ? VR_BTRFS_OF_OWNER
+						   : VR_BTRFS_IN_USE;
+	return 0;
+}
+
+int
+vr_btrfs_leaves_ask(struct vr_btrfs_leaves *leaves,
+		    const struct vr_btrfs_space *space,
+		    const struct vr_btrfs_tree *extents)
+{
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < leaves->count; i++) {
+		struct vr_btrfs_leaf *leaf = &leaves->items[i];
+		const struct vr_btrfs_key first = {
+			.id = leaf->bytenr, .type = VR_BTRFS_EXTENT_ITEM};
+		const struct vr_btrfs_key last = {leaf->bytenr, UINT64_MAX,
+						  VR_BTRFS_METADATA_ITEM};
+
+		r = vr_check_cancel();
+		if (r == 0)
+			r = vr_btrfs_tree_each(space, extents, &first, &last,
+					       take_extent, leaf);
+	}
+	return r;
+}
+
 /* --- filling -------------------------------------------------------------- */
 
 /*
@@ -260,10 +322,20 @@ compare_candidates(const void *a, const void *b)
 	return order ? order : compare_leaves(*x, *y);
 }
 
+/*
+ * A generation may have more than one version of a leaf, if memory ran short in
+ * between and the first one was written: the last one is in use.
+ */
 static bool
 is_newer(const struct vr_btrfs_leaf *a, const struct vr_btrfs_leaf *b)
 {
-	return a->generation > b->generation;
+	bool of_owner = a->use == VR_BTRFS_OF_OWNER;
+
+	if (of_owner != (b->use == VR_BTRFS_OF_OWNER))
+		return of_owner;
+	if (a->generation != b->generation)
+		return a->generation > b->generation;
+	return a->use > b->use;
 }
 
 static void
@@ -329,7 +401,11 @@ static int
 put_span(struct sweep *s, const struct vr_btrfs_key *low,
 	 const struct vr_btrfs_leaf *leaf)
 {
-	struct vr_btrfs_span span = {.low = *low, .doubted = true};
+	struct vr_btrfs_span span = {
+		.low = *low,
+		.doubted = !leaf || leaf->use != VR_BTRFS_OF_OWNER ||
+			   leaf->owner != s->filled.id,
+	};
 	const struct vr_btrfs_span *last =
 		s->filled.count ? &s->filled.items[s->filled.count - 1] : NULL;
 
@@ -337,8 +413,8 @@ put_span(struct sweep *s, const struct vr_btrfs_key *low,
 		span.bytenr = leaf->bytenr;
 		span.generation = leaf->generation;
 	}
-	if (last && last->doubted && last->bytenr == span.bytenr &&
-	    last->generation == span.generation)
+	if (last && last->doubted == span.doubted &&
+	    last->bytenr == span.bytenr && last->generation == span.generation)
 		return 0;
 	return vr_btrfs_tree_push(&s->filled, &span);
 }

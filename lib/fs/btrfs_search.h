@@ -12,6 +12,12 @@
 struct vr_btrfs_leaf {
 	struct vr_btrfs_key first, last;
 	uint64_t owner, generation, bytenr;
+	/* By what is known of space in use, from the least. */
+	enum vr_btrfs_use {
+		VR_BTRFS_UNKNOWN,
+		VR_BTRFS_IN_USE,   /* by its owner or by a snapshot */
+		VR_BTRFS_OF_OWNER, /* by its owner alone, as it is */
+	} use;
 };
 
 /* By owner, then by first key. */
@@ -34,8 +40,17 @@ struct vr_btrfs_writer {
 };
 
 /*
- * Fills gaps of the tree with leaves, in doubt: of two for one key the newer one
- * counts. Between leaves a gap remains.
+ * Asks the tree of extents, which has all space in use and by what it is used,
+ * which of the leaves still count.
+ */
+int vr_btrfs_leaves_ask(struct vr_btrfs_leaves *leaves,
+			const struct vr_btrfs_space *space,
+			const struct vr_btrfs_tree *extents);
+
+/*
+ * Fills gaps of the tree with leaves: of two for one key the newer one counts.
+ * There is doubt, but for leaves of which it is known that this tree has them.
+ * Between leaves a gap remains.
  */
 int vr_btrfs_tree_fill(struct vr_btrfs_tree *tree,
 		       const struct vr_btrfs_leaves *leaves,

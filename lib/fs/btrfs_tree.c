@@ -174,16 +174,17 @@ later_of(const struct vr_btrfs_key *a, const struct vr_btrfs_key *b)
 }
 
 static int
-tell_gap(const struct asked *a, const struct vr_btrfs_span *span,
-	 const struct vr_btrfs_key *high)
+tell_span_itself(const struct asked *a, const struct vr_btrfs_span *span,
+		 const struct vr_btrfs_key *high, bool lost)
 {
-	const struct vr_btrfs_item gap = {
+	const struct vr_btrfs_item all = {
 		.key = *later_of(&span->low, a->first),
 		.end = high ? *high : last_key,
 		.doubted = true,
+		.lost = lost,
 	};
 
-	return a->each(a->data, &gap);
+	return a->each(a->data, &all);
 }
 
 static int
@@ -233,8 +234,10 @@ tell_span(const struct vr_btrfs_space *space, const struct asked *a,
 	if (r < 0)
 		return r;
 	if (!found)
-		return tell_gap(a, span, high);
+		return tell_span_itself(a, span, high, true);
 	r = tell_items(a, &leaf, span, high);
+	if (r == 0 && (span->doubted || leaf.doubted))
+		r = tell_span_itself(a, span, high, false);
 	free(leaf.bytes);
 	return r;
 }

@@ -41,12 +41,15 @@ void vr_btrfs_tree_free(struct vr_btrfs_tree *tree);
 bool vr_btrfs_tree_is_sure(const struct vr_btrfs_tree *tree,
 			   const struct vr_btrfs_key *key);
 
-/* bytes NULL: a gap from key to end, exclusive. */
+/*
+ * bytes NULL: no item, but news of all from key to end, exclusive. It is lost, or,
+ * told behind the items of such a leaf, in doubt: more may have been there.
+ */
 struct vr_btrfs_item {
 	struct vr_btrfs_key key, end;
 	const uint8_t *bytes;
 	size_t n;
-	bool doubted;
+	bool doubted, lost;
 };
 
 typedef int (*vr_btrfs_each)(void *data, const struct vr_btrfs_item *item);

@@ -88,6 +88,7 @@ decode_backups(const uint8_t *p, struct vr_btrfs *fs)
 		if (vr_load_le64(backup) != fs->root ||
 		    vr_load_le64(backup + 8) != fs->generation)
 			continue;
+		fs->extents_root = decode_root(backup, 32, 154);
 		fs->files_root = decode_root(backup, 48, 155);
 		fs->device_root = decode_root(backup, 64, 156);
 		fs->sums_root = decode_root(backup, 80, 157);

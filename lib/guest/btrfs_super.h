@@ -37,7 +37,7 @@ struct vr_btrfs {
 	uint32_t sector_bytes, node_bytes, system_length;
 	unsigned root_level, chunk_root_level, log_root_level;
 	/* By that of the four backups which was made along with root. */
-	struct vr_btrfs_root files_root, sums_root, device_root;
+	struct vr_btrfs_root files_root, sums_root, device_root, extents_root;
 	uint8_t uuid[16];	/* what people see */
 	uint8_t block_uuid[16]; /* what stands in the nodes */
 	uint8_t label[256];

@@ -3,6 +3,7 @@
 
 import os
 import random
+import re
 import shutil
 
 import hurt
@@ -123,3 +124,49 @@ def truth(top):
     told = hurt.truth(top)
     return {path: what for path, what in told.items()
             if os.lstat(os.path.join(top, path)).st_ino != 2}
+
+
+class Layout:
+    """Where the parts of a volume lie, by its own tools."""
+
+    def __init__(self, image):
+        self.image = image
+        self.node_bytes = 16384
+        self.chunks = []        # logical, length, type, places
+        for text in re.split(
+                r"^\s+item ", self._dump("chunk"), flags=re.M)[1:]:
+            head = re.match(r"\d+ key \(FIRST_CHUNK_TREE CHUNK_ITEM (\d+)\)",
+                            text)
+            if head:
+                length, kind = re.search(
+                    r"length (\d+) owner \d+ stripe_len \d+ type (\S+)",
+                    text).groups()
+                self.chunks.append((int(head[1]), int(length), kind, [
+                    int(n) for n in re.findall(r"offset (\d+)", text)]))
+
+    def _dump(self, tree):
+        return loops.call("btrfs", "inspect-internal", "dump-tree", "-t",
+                          str(tree), self.image)
+
+    def places(self, logical, copies=(0, 1)):
+        """Of a node: [(place, length)] of the copies."""
+        for start, length, _, places in self.chunks:
+            if start <= logical < start + length:
+                return [(places[i] + logical - start, self.node_bytes)
+                        for i in copies if i < len(places)]
+        raise AssertionError("no chunk has %d" % logical)
+
+    def addresses(self, tree, kinds="leaf|node"):
+        """Logical ones of a tree's nodes."""
+        return sorted({int(n) for n in re.findall(
+            r"^(?:%s) (\d+) " % kinds, self._dump(tree), re.M)})
+
+    def nodes(self, tree, kinds="leaf|node"):
+        """[(place, length)] of a tree's nodes."""
+        return [place for n in self.addresses(tree, kinds)
+                for place in self.places(n)]
+
+    def regions(self, word, copies=(0, 1)):
+        """[(place, length)] of the chunks of a kind, "METADATA"."""
+        return [(places[i], length) for _, length, kind, places in self.chunks
+                if word in kind for i in copies if i < len(places)]
