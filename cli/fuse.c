@@ -19,6 +19,7 @@
 
 #include "conduit.h"
 #include "fuse_session.h"
+#include "tree_files.h"
 
 #define FOR_GOOD 1e8 /* seconds */
 #define BLOCK	 4096
@@ -55,9 +56,34 @@ errno_of(int code)
 static uint64_t
 size_of(const struct node *node)
 {
-	if (node->kind == NODE_BYTES)
+	switch (node->kind) {
+	case NODE_BYTES:
 		return vr_source_size(node->bytes);
-	return node->kind == NODE_TEXT ? node->text_length : 0;
+	case NODE_FILE:
+		return node->size;
+	case NODE_TEXT:
+	case NODE_LINK:
+		return node->text_length;
+	case NODE_FOLDER:
+		break;
+	}
+	return 0;
+}
+
+static mode_t
+mode_of(const struct node *node)
+{
+	switch (node->kind) {
+	case NODE_FOLDER:
+		return S_IFDIR | 0555;
+	case NODE_LINK:
+		return S_IFLNK | 0777;
+	case NODE_BYTES:
+	case NODE_FILE:
+	case NODE_TEXT:
+		break;
+	}
+	return S_IFREG | 0444;
 }
 
 static nlink_t
@@ -76,13 +102,12 @@ static void
 fill_stat(const struct server *server, const struct node *node,
 	  struct stat *ret)
 {
-	bool folder = node->kind == NODE_FOLDER;
 	uint64_t allocated = node->kind == NODE_BYTES ? node->allocated
 						      : size_of(node);
 
 	*ret = (struct stat){
 		.st_ino = node->number,
-		.st_mode = folder ? S_IFDIR | 0555 : S_IFREG | 0444,
+		.st_mode = mode_of(node),
 		.st_nlink = links_of(node),
 		.st_uid = server->uid,
 		.st_gid = server->gid,
@@ -181,8 +206,7 @@ on_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off,
 		const struct node *node = entry_at(folder, at, &name);
 		struct stat st = {
 			.st_ino = node->number,
-			.st_mode = node->kind == NODE_FOLDER ? S_IFDIR
-							     : S_IFREG,
+			.st_mode = mode_of(node) & S_IFMT,
 		};
 		size_t n = fuse_add_direntry(req, buf + used, size - used, name,
 					     &st, (off_t)at + 1);
@@ -213,19 +237,70 @@ on_statfs(fuse_req_t req, fuse_ino_t ino)
 
 /* --- bytes ------------------------------------------------------------------- */
 
+/* The bytes of a guest's file are kept as long as somebody has it open. */
+static struct vr_source *
+bytes_of(const struct node *node, const struct fuse_file_info *info)
+{
+	return node->kind == NODE_FILE ? (struct vr_source *)(uintptr_t)info->fh
+				       : node->bytes;
+}
+
+/* 0 or an errno. */
+static int
+open_file(fuse_req_t req, const struct node *node, struct fuse_file_info *info)
+{
+	struct vr_source *bytes;
+	int r = tree_open_file(server_of(req)->serve->tree, node, &bytes);
+
+	if (r < 0) {
+		server_trouble(server_of(req), node->name, vr_error_sentence());
+		return errno_of(r);
+	}
+	info->fh = (uint64_t)(uintptr_t)bytes;
+	return 0;
+}
+
 static void
 on_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
 {
 	const struct node *node = node_of(req, ino);
+	int number = 0;
 
-	if ((info->flags & O_ACCMODE) != O_RDONLY) {
-		fuse_reply_err(req, EROFS);
+	if ((info->flags & O_ACCMODE) != O_RDONLY)
+		number = EROFS;
+	else if (node->kind == NODE_FILE)
+		number = open_file(req, node, info);
+	if (number) {
+		fuse_reply_err(req, number);
 		return;
 	}
 	info->keep_cache = 1;
 	info->noflush = 1;
 	info->direct_io = node->kind == NODE_BYTES && server_of(req)->direct;
-	fuse_reply_open(req, info);
+	/* A request that was given up never learns of its handle. */
+	if (fuse_reply_open(req, info) == -ENOENT && node->kind == NODE_FILE)
+		vr_source_free(bytes_of(node, info));
+}
+
+static void
+on_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *info)
+{
+	const struct node *node = node_of(req, ino);
+
+	if (node->kind == NODE_FILE)
+		vr_source_free(bytes_of(node, info));
+	fuse_reply_err(req, 0);
+}
+
+static void
+on_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+	const struct node *node = node_of(req, ino);
+
+	if (node->kind == NODE_LINK)
+		fuse_reply_readlink(req, node->text);
+	else
+		fuse_reply_err(req, EINVAL);
 }
 
 static bool
@@ -244,22 +319,22 @@ touches_damage(struct vr_source *source, size_t n, uint64_t off)
 
 /* That lost bytes fail is what was asked for; all else somebody must know. */
 static void
-tell_failure(struct server *server, struct node *node, size_t n, uint64_t off,
-	     int code)
+tell_failure(struct server *server, const struct node *node,
+	     struct vr_source *bytes, size_t n, uint64_t off, int code)
 {
 	char sentence[512];
 
 	snprintf(sentence, sizeof(sentence), "%s", vr_error_sentence());
 	if (server->serve->tree->damaged == VR_DAMAGED_ERROR &&
-	    code == VR_E_IO && touches_damage(node->bytes, n, off))
+	    code == VR_E_IO && touches_damage(bytes, n, off))
 		return;
 	server_trouble(server, node->name, sentence);
 }
 
 static void
-tell_unread(struct server *server, struct node *node)
+tell_unread(struct server *server, struct node *node, struct vr_source *bytes)
 {
-	uint64_t first = 0, unread = vr_view_unread(node->bytes, &first);
+	uint64_t first = 0, unread = vr_view_unread(bytes, &first);
 	char sentence[160];
 
 	if (unread <= atomic_load_explicit(&node->unread, memory_order_relaxed))
@@ -274,10 +349,10 @@ tell_unread(struct server *server, struct node *node)
 }
 
 static int
-reply_read(fuse_req_t req, struct node *node, uint8_t *buf, size_t n,
+reply_read(fuse_req_t req, struct vr_source *bytes, uint8_t *buf, size_t n,
 	   uint64_t off)
 {
-	int r = vr_source_read_at(node->bytes, buf, n, off);
+	int r = vr_source_read_at(bytes, buf, n, off);
 
 	if (r == 0)
 		fuse_reply_buf(req, (const char *)buf, n);
@@ -285,11 +360,11 @@ reply_read(fuse_req_t req, struct node *node, uint8_t *buf, size_t n,
 }
 
 static bool
-reply_large(fuse_req_t req, struct node *node, uint8_t *buf, size_t n,
+reply_large(fuse_req_t req, struct vr_source *bytes, uint8_t *buf, size_t n,
 	    uint64_t off)
 {
 	if (!conduit_reply(fuse_session_fd(server_of(req)->session),
-			   workers_request(), node->bytes, buf, n, off))
+			   workers_request(), bytes, buf, n, off))
 		return false;
 	fuse_reply_none(req);
 	return true;
@@ -297,7 +372,8 @@ reply_large(fuse_req_t req, struct node *node, uint8_t *buf, size_t n,
 
 /* A short answer would be taken for zeros by some: all of it or an error. */
 static void
-read_bytes(fuse_req_t req, struct node *node, size_t n, uint64_t off)
+read_bytes(fuse_req_t req, struct node *node, struct vr_source *bytes, size_t n,
+	   uint64_t off)
 {
 	struct server *server = server_of(req);
 	uint8_t *buf = workers_buffer(n);
@@ -307,14 +383,14 @@ read_bytes(fuse_req_t req, struct node *node, size_t n, uint64_t off)
 		fuse_reply_err(req, ENOMEM);
 		return;
 	}
-	if (!conduit_pays(n) || !reply_large(req, node, buf, n, off))
-		r = reply_read(req, node, buf, n, off);
+	if (!conduit_pays(n) || !reply_large(req, bytes, buf, n, off))
+		r = reply_read(req, bytes, buf, n, off);
 	if (r < 0) {
-		tell_failure(server, node, n, off, r);
+		tell_failure(server, node, bytes, n, off, r);
 		fuse_reply_err(req, errno_of(r));
 		return;
 	}
-	tell_unread(server, node);
+	tell_unread(server, node, bytes);
 }
 
 static void
@@ -324,7 +400,6 @@ on_read(fuse_req_t req, fuse_ino_t ino, size_t n, off_t at,
 	struct node *node = node_of(req, ino);
 	uint64_t size = size_of(node), off = (uint64_t)at;
 
-	(void)info;
 	if (off >= size)
 		n = 0;
 	else if (n > size - off)
@@ -334,7 +409,7 @@ on_read(fuse_req_t req, fuse_ino_t ino, size_t n, off_t at,
 	else if (node->kind == NODE_TEXT)
 		fuse_reply_buf(req, node->text + off, n);
 	else
-		read_bytes(req, node, n, off);
+		read_bytes(req, node, bytes_of(node, info), n, off);
 }
 
 /* --- holes ------------------------------------------------------------------- */
@@ -373,13 +448,12 @@ on_lseek(fuse_req_t req, fuse_ino_t ino, off_t at, int whence,
 	bool hole = whence == SEEK_HOLE;
 	int r = 0;
 
-	(void)info;
 	if (at < 0 || off >= size) {
 		fuse_reply_err(req, ENXIO);
 		return;
 	}
-	if (node->kind == NODE_BYTES)
-		r = seek(node->bytes, hole, off, &off);
+	if (node->kind == NODE_BYTES || node->kind == NODE_FILE)
+		r = seek(bytes_of(node, info), hole, off, &off);
 	else if (hole)
 		off = size;
 	if (r < 0)
@@ -388,6 +462,43 @@ on_lseek(fuse_req_t req, fuse_ino_t ino, off_t at, int whence,
 		fuse_reply_err(req, ENXIO);
 	else
 		fuse_reply_lseek(req, (off_t)off);
+}
+
+/* --- verdicts ---------------------------------------------------------------- */
+
+#define VERDICT "user.vmdk-rescue.verdict"
+
+/* As the kernel wants it: a size of 0 asks how many bytes there would be. */
+static void
+reply_attribute(fuse_req_t req, const char *bytes, size_t n, size_t size)
+{
+	if (size == 0)
+		fuse_reply_xattr(req, n);
+	else if (size < n)
+		fuse_reply_err(req, ERANGE);
+	else
+		fuse_reply_buf(req, bytes, n);
+}
+
+static void
+on_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+	const char *verdict = strcmp(name, VERDICT) == 0
+				      ? tree_verdict(node_of(req, ino))
+				      : NULL;
+
+	if (verdict)
+		reply_attribute(req, verdict, strlen(verdict), size);
+	else
+		fuse_reply_err(req, ENODATA);
+}
+
+static void
+on_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+	size_t n = tree_verdict(node_of(req, ino)) ? sizeof(VERDICT) : 0;
+
+	reply_attribute(req, VERDICT, n, size);
 }
 
 /* --- the table --------------------------------------------------------------- */
@@ -419,7 +530,11 @@ const struct fuse_lowlevel_ops fuse_operations_of_tree = {
 	.getattr = on_getattr,
 	.readdir = on_readdir,
 	.statfs = on_statfs,
+	.readlink = on_readlink,
+	.getxattr = on_getxattr,
+	.listxattr = on_listxattr,
 	.open = on_open,
+	.release = on_release,
 	.read = on_read,
 	.lseek = on_lseek,
 };

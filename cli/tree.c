@@ -7,6 +7,7 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "tree_files.h"
 #include "volume_file.h"
 
 /* --- nodes ---------------------------------------------------------------- */
@@ -337,6 +338,8 @@ fill_several(struct tree *tree)
 
 	if (r == 0)
 		r = add_volumes(tree, tree->root, count);
+	if (r == 0)
+		r = tree_add_files(tree, tree->root);
 	for (unsigned i = 0; r == 0 && i < count; i++)
 		r = add_disk(tree, i);
 	return r;
@@ -347,6 +350,8 @@ fill_single(struct tree *tree)
 {
 	int r = fill_disk(tree, tree->root, 0);
 
+	if (r == 0)
+		r = tree_add_files(tree, tree->root);
 	return r == 0 ? add_reports(tree) : r;
 }
 
@@ -389,6 +394,7 @@ tree_free(struct tree *tree)
 	if (!tree)
 		return;
 	node_free(tree->root);
+	tree_free_walks(tree);
 	pthread_mutex_destroy(&tree->lock);
 	free(tree);
 }

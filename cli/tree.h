@@ -15,7 +15,13 @@
  * children or sets the text, once, under the tree's lock. Nodes live as long as
  * the tree. After tree_make() of a node any thread may read it.
  */
-enum node_kind { NODE_FOLDER, NODE_BYTES, NODE_TEXT };
+enum node_kind {
+	NODE_FOLDER,
+	NODE_BYTES,
+	NODE_TEXT,
+	NODE_FILE, /* of the guest: opened by whoever reads it */
+	NODE_LINK, /* its target is the text */
+};
 
 struct tree;
 
@@ -30,7 +36,7 @@ struct node {
 	uint64_t allocated;	     /* bytes of it that hold data */
 	atomic_uint_fast64_t unread; /* of vr_view_unread(), told so far */
 
-	char *text; /* NODE_TEXT */
+	char *text; /* NODE_TEXT, NODE_LINK */
 	size_t text_length;
 
 	struct node **children; /* NODE_FOLDER */
@@ -39,6 +45,13 @@ struct node {
 	int (*make)(struct tree *tree, struct node *node); /* NULL: made */
 	const void *of;					   /* for make() */
 	atomic_bool made;
+
+	/* Of the guest's files, see tree_files.h. */
+	struct tree_walk *walk; /* NULL: it is none of them */
+	size_t entry;		/* of the walk; of a volume, its index */
+	enum vr_fate verdict;
+	uint64_t size;		   /* NODE_FILE */
+	size_t prefix, first, end; /* NODE_FOLDER: see make_folder() */
 };
 
 struct tree {
@@ -50,15 +63,16 @@ struct tree {
 	const struct vr_guest *guest;
 	enum vr_damaged damaged;
 	uint64_t size; /* of all disks, for statfs */
+	struct tree_walk *walks;
 };
 
 /*
  * The tree of a VM: for one disk
  *
- *	disk.raw disk.vmdk damage.map volumes/ report.json volumes.json
+ *	disk.raw disk.vmdk damage.map volumes/ files/ report.json volumes.json
  *
  * and for several a folder a disk, with logical volumes, which may span disks,
- * in a volumes/ beside them. vm and guest must outlive it.
+ * in a volumes/ beside them, and all files/ there, too. vm and guest must outlive it.
  */
 int tree_open(const struct vr_vm *vm, const struct vr_guest *guest,
 	      enum vr_damaged damaged, struct tree **ret);

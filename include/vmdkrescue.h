@@ -499,6 +499,7 @@ struct vr_volume_info {
 	uint64_t metadata_bytes, metadata_lost;
 	/* What libblkid takes it for, in its words; NULL: nothing, or not asked. */
 	const char *second_opinion;
+	bool has_files; /* that can be listed: vr_walk_open() */
 };
 
 /* One repair: what is put back, on what evidence, at what risk. */

@@ -9,6 +9,7 @@
 
 #include "base/checked.h"
 #include "base/error.h"
+#include "fs/walker.h"
 #include "image/guest.h"
 #include "image/opinion.h"
 #include "io/lost.h"
@@ -295,6 +296,7 @@ tell_content(const struct vr_guest *g, size_t index,
 	if (content->score == VR_SCORE_NONE)
 		return;
 	info->type = content->type;
+	info->has_files = vr_walker_for(content->type) != NULL;
 	info->label = or_null(content->label);
 	info->uuid = or_null(content->uuid);
 	info->structure = content->structure;

@@ -15,6 +15,7 @@ import unittest
 from xml.etree import ElementTree
 
 import guests_windows as windows
+import mounting
 import support
 from support import DONE, FAILED, LOSSES, MIB, USAGE, attack
 
@@ -264,6 +265,43 @@ class Files(support.Scratch):
             flat.seek(int(run.get("img_offset")))
             data += flat.read(int(run.get("len")))
         return data
+
+    def test_mounted(self):
+        """files/ of the mount shows what the list tells, under the same names."""
+        mounting.why_not()
+        docs = {d["path"]: d for d in self.listed()}
+        with mounting.Mount(self.flat, self.aside("mnt"),
+                            "--damaged=error") as m:
+            top = m.at("files", "disk1-v1")
+            found = set()
+            for folder, folders, files in os.walk(top):
+                found |= {os.path.relpath(os.path.join(folder, n), top)
+                          for n in folders + files}
+            names = {n.replace("\\", "\\\\").replace("\n", "\\x0A"): n
+                     for n in found}
+            shown = {p for p, d in docs.items() if d["type"] != "fifo"}
+            self.assertEqual(set(names), shown)
+            for path in shown:
+                self.check_mounted(os.path.join(top, names[path]), docs[path],
+                                   self.want.get(names[path]))
+
+    def check_mounted(self, path, doc, want):
+        if doc["type"] == "link":
+            self.assertEqual(os.readlink(path), "../../etc/passwd")
+            return
+        self.assertEqual(os.getxattr(path, "user.vmdk-rescue.verdict"),
+                         doc["verdict"].encode())
+        if doc["type"] != "file":
+            return
+        st = os.stat(path)
+        self.assertEqual((st.st_size, st.st_mtime_ns),
+                         (doc["size"], doc["modified"]))
+        self.assertEqual(os.listxattr(path), ["user.vmdk-rescue.verdict"])
+        if doc["verdict"] == "intact":
+            self.assertEqual(sha256(path), want, path)
+        elif doc["lost"]:
+            with open(path, "rb") as inp, self.assertRaises(OSError):
+                os.pread(inp.fileno(), 1, doc["lost"][0]["offset"])
 
     def test_stat_shows_places(self):
         """What is lost of a file lies where the simulator struck."""

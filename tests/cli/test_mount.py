@@ -103,7 +103,7 @@ class Files(Victim):
     def test_names_sizes_modes_and_times(self):
         with Mount(self.flat, self.mnt()) as m:
             self.assertEqual(
-                {"disk.raw", "disk.vmdk", "volumes", "damage.map",
+                {"disk.raw", "disk.vmdk", "volumes", "files", "damage.map",
                  "report.json", "volumes.json"}, set(os.listdir(m.folder)))
             st = os.stat(m.at("disk.raw"))
             self.assertEqual(st.st_size, self.size)
@@ -427,6 +427,7 @@ class Filesystems(support.Scratch):
             volume = self.volume(m, flat, kind)
             with Loop(volume, self.aside("fs"), kind, options) as fs:
                 failed, unequal = self.copy_out(fs.folder, made)
+            self.check_files(m, made, named)
         self.assertEqual(failed, named)
         self.assertEqual(unequal, set())
         return flat, made, named, ranges
@@ -441,6 +442,18 @@ class Filesystems(support.Scratch):
         self.assertEqual(m.read("volumes/" + name, 70000, 5000),
                          m.read("disk.raw", start + 70000, 5000))
         return m.at("volumes", name)
+
+    def check_files(self, m, made, named):
+        """The same, without any driver: files/ of the mount itself."""
+        volume, = os.listdir(m.at("files"))
+        top = m.at("files", volume)
+        self.assertEqual(self.copy_out(top, made), (named, set()))
+        for name in made:
+            verdict = os.getxattr(os.path.join(top, name),
+                                  "user.vmdk-rescue.verdict")
+            self.assertEqual(verdict == b"intact", name not in named, name)
+            self.assertEqual(os.path.getsize(os.path.join(top, name)),
+                             made[name][1])
 
     def test_ext4(self):
         flat, made, named, ranges = self.check("ext4", 96 * MIB, "noload")
@@ -822,7 +835,7 @@ class Several(Victim):
     def test_a_folder_a_disk(self):
         with Mount(self.vm, self.mnt()) as m:
             names = set(os.listdir(m.folder))
-            self.assertEqual(names, {"web01", "web01_1", "volumes",
+            self.assertEqual(names, {"web01", "web01_1", "volumes", "files",
                                      "report.json", "volumes.json"})
             for name in ("web01", "web01_1"):
                 self.assertEqual(
