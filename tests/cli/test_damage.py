@@ -627,6 +627,11 @@ class Families(Disks):
                     for size in (300 * MIB, 40 * GIB)
                     for base in ("structured", "text", "zero")], "inc")
 
+    def test_babuk_nas(self):
+        self.shown([self.family("babuk_nas", size, base)
+                    for size in (325 * MIB, 40 * GIB)
+                    for base in ("structured", "text", "zero")], "babuknas")
+
     def test_black_basta(self):
         """Stripes of 64 bytes: no sector and no block is noise."""
         self.shown([self.family("black_basta", size, base, build=build)

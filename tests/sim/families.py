@@ -41,4 +41,9 @@ def babuk(size, read=10 * MIB):
     return [(0, min(head, size), min(head, size), 1)]
 
 
-TRAILERS = {"black_basta": 314, "inc": 35, "babuk": 32}
+def babuk_nas(size):
+    """A MiB of every whole ten; rivitna's decryptor."""
+    return [(0, MIB, 10 * MIB, size // (10 * MIB))]
+
+
+TRAILERS = {"black_basta": 314, "inc": 35, "babuk": 32, "babuk_nas": 38}
