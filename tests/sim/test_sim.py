@@ -429,6 +429,82 @@ class Computed(unittest.TestCase):
                 with fake.Mount(text):
                     pass
 
+    def real_file(self, n=10007):
+        folder = tempfile.TemporaryDirectory()
+        self.addCleanup(folder.cleanup)
+        path = os.path.join(folder.name, "a real file")
+        with open(path, "wb") as out:
+            out.write(pattern(n))
+        return path
+
+    def test_copies_repeat_a_real_file(self):
+        """Below stripes and literals, from any offset, cut anywhere."""
+        path = self.real_file()
+        for base in ("zero", "random"):
+            disk = fake.File("d", 4 * MIB, base, direct=True) \
+                .copy(4097, 30000, path, offset=9000) \
+                .copy(MIB, 2 * MIB, path) \
+                .stripes(MIB + 100, 1000, 5000, 3).bytes(MIB + 50, b"above")
+            with fake.Mount([disk]) as m, open(m.path("d"), "rb") as inp:
+                for at in (0, 4000, 4097, 13103, 34090, MIB - 5, MIB + 40,
+                           MIB + 5000, 3 * MIB - 9):
+                    self.assertEqual(os.pread(inp.fileno(), 3000, at),
+                                     disk.expect(at, 3000), (base, at))
+
+    def test_copies_of_nothing(self):
+        for source in ("/nonexistent/file", self.real_file(0)):
+            with self.assertRaises(RuntimeError):
+                with fake.Mount([fake.File("d", 100).copy(0, 9, source)]):
+                    pass
+
+    def extents(self, path):
+        """[(start, end)...] of data, as the filesystem tells."""
+        out, at = [], 0
+        with open(path, "rb") as inp:
+            while True:
+                try:
+                    start = os.lseek(inp.fileno(), at, os.SEEK_DATA)
+                except OSError as e:
+                    self.assertEqual(e.errno, errno.ENXIO)
+                    return out
+                at = os.lseek(inp.fileno(), start, os.SEEK_HOLE)
+                out.append((start, at))
+
+    def test_holes_are_what_nothing_covers(self):
+        """In blocks of 4 KiB; all else is data, and reads as zeros."""
+        length = 40 * MIB + 10
+        disk = fake.File("d", length, holes=True) \
+            .stripes(MIB, MIB, 4 * MIB, 3).random(20 * MIB + 5, 10) \
+            .copy(30 * MIB, 5000, self.real_file()) \
+            .bytes(length - 1, b"x")
+        with fake.Mount([disk]) as m:
+            self.assertEqual(self.extents(m.path("d")), [
+                (MIB, 2 * MIB), (5 * MIB, 6 * MIB), (9 * MIB, 10 * MIB),
+                (20 * MIB, 20 * MIB + 4096), (30 * MIB, 30 * MIB + 8192),
+                (40 * MIB, length)])
+            with open(m.path("d"), "rb") as inp:
+                self.assertEqual(os.pread(inp.fileno(), 5000, 3 * MIB),
+                                 bytes(5000))
+
+    def test_no_holes_unless_asked_for(self):
+        """And none in what is not zero."""
+        for disk in (fake.File("d", 9 * MIB),
+                     fake.File("d", 9 * MIB, "text", holes=True)):
+            with fake.Mount([disk]) as m:
+                self.assertEqual(self.extents(m.path("d")), [(0, 9 * MIB)])
+
+    def test_changing_files_tell_a_later_time(self):
+        for changing in (True, False):
+            disk = fake.File("d", MIB, "text", direct=True,
+                             changing=changing)
+            with fake.Mount([disk], options="attr_timeout=0") as m:
+                before = os.stat(m.path("d")).st_mtime
+                with open(m.path("d"), "rb") as inp:
+                    self.assertEqual(os.pread(inp.fileno(), 100, 0),
+                                     disk.expect(0, 100))
+                after = os.stat(m.path("d")).st_mtime
+            self.assertEqual(after > before, changing)
+
     def test_text_lines(self):
         spec = b"file d -\ntext # one\ntext\ntext  two"
         with fake.Mount(spec) as m:
