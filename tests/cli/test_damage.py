@@ -16,6 +16,8 @@ import shutil
 import socket
 import subprocess
 import tempfile
+import time
+import unittest
 
 import support
 from support import GIB, KIB, MIB, TIB, Run, attack, fake, families, tables
@@ -862,6 +864,55 @@ class ReadErrors(support.Scratch):
                 status, disk, _, _ = self.damaged(0, self.LENGTH + 1024, args)
                 self.assertEqual((status, disk["condition"]),
                                  (support.LOSSES, "unreadable"))
+
+
+@unittest.skipIf(not all(map(shutil.which, ("nbdkit", "nbdfuse"))),
+                 "needs nbdkit and nbdfuse")
+class NetworkErrors(support.Scratch):
+    """Storage that fails now and then: nbdkit's error filter behind FUSE."""
+
+    def ask(self, rate, *options):
+        """(report's disk, map, truth); every answer comes from other errors."""
+        flat = self.file("flat", b"a disk that is far away, \n" * (9 << 20))
+        os.truncate(flat, 210 * MIB)
+        truth = attack.hit(flat, wave=1, args_file=False).truth
+        folder, socket = self.at("far"), self.at("socket")
+        os.mkdir(folder)
+        kit = subprocess.Popen(
+            ["nbdkit", "-f", "-r", "-U", socket, "--filter=error", "file",
+             flat, "error-pread=EIO", "error-pread-rate=" + rate],
+            stderr=subprocess.DEVNULL)
+        self.addCleanup(kit.wait)
+        self.addCleanup(kit.terminate)
+        self.until(lambda: os.path.exists(socket))
+        path = os.path.join(folder, "d-flat.vmdk")
+        mount = subprocess.Popen(
+            ["nbdfuse", "-r", path, "nbd+unix:///?socket=" + socket],
+            stderr=subprocess.DEVNULL)
+        self.addCleanup(mount.wait, 20)
+        self.addCleanup(subprocess.run, ["fusermount3", "-u", folder])
+        self.until(lambda: os.path.ismount(folder) and os.path.exists(path))
+        return (support.info(path, *options)[1],
+                support.damage_map(path, *options), truth)
+
+    def until(self, ready):
+        end = time.monotonic() + 20
+        while not ready():
+            self.assertLess(time.monotonic(), end)
+            time.sleep(0.02)
+
+    def test_now_and_then(self):
+        _, doc, truth = self.ask("5%")
+        self.assertEqual(support.false_intact(doc, truth), 0)
+
+    def test_now_and_then_in_every_byte(self):
+        _, doc, truth = self.ask("5%", "--verify", "full")
+        self.assertEqual(support.false_intact(doc, truth), 0)
+
+    def test_always(self):
+        disk, _, _ = self.ask("100%")
+        self.assertEqual(disk["condition"], "unreadable")
+        self.assertEqual(disk["bytes"]["intact"], 0)
 
 
 # -- the forms of a map -----------------------------------------------------
