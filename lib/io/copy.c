@@ -5,11 +5,9 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/cancel.h"
 #include "base/checked.h"
 #include "base/error.h"
 
-#define BUFFER ((size_t)1 << 20)
 /* Holes are kept at the grain of most file systems. */
 #define GRAIN ((size_t)4096)
 
@@ -82,74 +80,10 @@ vr_copy_read(struct vr_source *from, uint8_t *bytes, size_t n, uint64_t off)
 	return r;
 }
 
-struct copier {
-	struct vr_source *from;
-	int fd;
-	const struct vr_copy_how *how;
-	uint8_t *buffer;
-};
-
-static int
-tick(struct copier *c, uint64_t done)
-{
-	if (c->how->progress &&
-	    c->how->progress(c->how->progress_data, c->how->doing,
-			     done / VR_MIB, c->from->size / VR_MIB))
-		return vr_fail(VR_E_CANCELLED, "cancelled");
-	return vr_check_cancel();
-}
-
-static int
-copy_extent(struct copier *c, uint64_t off, uint64_t length)
-{
-	int r = 0;
-
-	while (r == 0 && length > 0) {
-		size_t n = (size_t)vr_min(length, BUFFER - off % BUFFER);
-		uint64_t wrote;
-
-		r = tick(c, off);
-		if (r == 0)
-			r = vr_copy_read(c->from, c->buffer, n, off);
-		if (r == 0)
-			r = vr_copy_write(c->fd, c->buffer, n, off, &wrote);
-		off += n;
-		length -= n;
-	}
-	return r;
-}
-
 static bool
 needs_copying(const struct vr_extent *extent)
 {
 	return !(extent->flags & (VR_EXTENT_HOLE | VR_EXTENT_ZERO));
-}
-
-static int
-copy_all(struct copier *c)
-{
-	struct vr_extent extent;
-	int r = 0;
-
-	if (ftruncate(c->fd, (off_t)c->from->size) < 0)
-		return vr_fail_errno("making a file of that size");
-	for (uint64_t off = 0; r == 0 && off < c->from->size;
-	     off += extent.length) {
-		r = vr_source_next(c->from, off, &extent);
-		if (r == 0 && needs_copying(&extent))
-			r = copy_extent(c, off, extent.length);
-	}
-	return r;
-}
-
-int
-vr_copy_sparse(struct vr_source *from, int fd, const struct vr_copy_how *how)
-{
-	struct copier c = {from, fd, how, malloc(BUFFER)};
-	int r = c.buffer ? copy_all(&c) : vr_fail_memory();
-
-	free(c.buffer);
-	return r;
 }
 
 int

@@ -4,19 +4,6 @@
 
 #include "io/source.h"
 
-/*
- * All bytes of a source into a file that is open for writing, at the same
- * offsets; the file gets the source's size. What is a hole, or reads as zeros,
- * stays a hole of the file, which should be fresh. Unreadable sectors are holes.
- */
-struct vr_copy_how {
-	const char *doing; /* for the progress, which counts MiB */
-	vr_progress progress;
-	void *progress_data;
-};
-int vr_copy_sparse(struct vr_source *from, int fd,
-		   const struct vr_copy_how *how);
-
 /* Reads; sectors that nobody can read become zeros, and no others. */
 int vr_copy_read(struct vr_source *from, uint8_t *bytes, size_t n,
 		 uint64_t off);

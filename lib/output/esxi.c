@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "io/copy.h"
 #include "output/output.h"
+#include "output/sparse_file.h"
 
 #define FOLDER "esxi"
 
@@ -40,14 +41,14 @@ static int
 copy_flat(FILE *file, const struct vr_product_disk *disk,
 	  const struct vr_product_job *job)
 {
-	const struct vr_copy_how how = {
+	const struct vr_sparse_how how = {
 		.doing = "copying the disk for the host, MiB",
 		.progress = job->progress,
 		.progress_data = job->progress_data,
 	};
 	int r = check_space(file, disk->repaired);
 
-	return r == 0 ? vr_copy_sparse(disk->repaired, fileno(file), &how) : r;
+	return r == 0 ? vr_sparse_write(disk->repaired, fileno(file), &how) : r;
 }
 
 static int

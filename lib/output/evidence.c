@@ -7,15 +7,15 @@
  * sparse disk are lost, nor where its tables would have led: such a disk is
  * written out, as a sparse file again.
  */
-#include "io/copy.h"
 #include "output/output.h"
+#include "output/sparse_file.h"
 
 static int
 write_out(struct vr_stage *stage, const struct vr_product_part *part,
 	  const struct vr_product_job *job)
 {
 	vr_cleanup(vr_source_free_p) struct vr_source *view = NULL;
-	const struct vr_copy_how how = {
+	const struct vr_sparse_how how = {
 		.doing = "writing the disk out, MiB",
 		.progress = job->progress,
 		.progress_data = job->progress_data,
@@ -28,7 +28,7 @@ write_out(struct vr_stage *stage, const struct vr_product_part *part,
 		r = vr_stage_create(stage, part->link, &file);
 	if (r < 0)
 		return r;
-	r = vr_copy_sparse(view, fileno(file), &how);
+	r = vr_sparse_write(view, fileno(file), &how);
 	closed = vr_stage_close(stage, part->link, file);
 	return r < 0 ? r : closed;
 }

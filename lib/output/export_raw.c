@@ -5,7 +5,6 @@
  * what is on the storage for sure. Whoever goes on reads that much back.
  */
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -15,12 +14,12 @@
 #include "base/checked.h"
 #include "base/error.h"
 #include "base/text.h"
-#include "io/copy.h"
 #include "io/file.h"
 #include "io/slice.h"
 #include "map/map.h"
 #include "output/export.h"
 #include "output/pipeline.h"
+#include "output/sparse_file.h"
 
 #define JOURNAL_EVERY (UINT64_C(64) << 20)
 #define JOURNAL_MOST  ((size_t)1 << 20)
@@ -190,15 +189,8 @@ static int
 write_block(void *data, struct vr_block *block)
 {
 	struct raw *raw = data;
-	uint64_t wrote = 0;
-	int r = vr_copy_write(raw->e->fd, block->bytes, (size_t)block->length,
-			      block->off, &wrote);
+	int r = vr_sparse_block(raw->e->fd, block);
 
-	block->made_length = (size_t)wrote;
-	/* On its way already when the journal waits for it; only a wish. */
-	if (wrote)
-		sync_file_range(raw->e->fd, (off_t)block->off,
-				(off_t)block->length, SYNC_FILE_RANGE_WRITE);
 	return r < 0 ? vr_context(r, "'%s.partial'", raw->e->shown) : 0;
 }
 

@@ -362,7 +362,7 @@ class Injected(Bad):
     def check_call(self, call, error, status, when, disk):
         log, out = self.aside("trace"), self.at("out")
         run = subprocess.run(
-            ["strace", "-o", log, "-e", "trace=" + call, "-e",
+            ["strace", "-f", "-o", log, "-e", "trace=" + call, "-e",
              "inject=%s:error=%s:when=%d" % (call, error, when),
              support.binary(), "recover", "-q", "--esxi", "-o", out,
              self.at("vm")], stdout=subprocess.PIPE, stderr=subprocess.PIPE,

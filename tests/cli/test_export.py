@@ -120,6 +120,42 @@ class Formats(Export):
                                           stderr=subprocess.PIPE)
                     self.assertTrue(done.stdout == read(disk), done.stderr)
 
+    def test_other_readers(self):
+        """libvmdk, The Sleuth Kit and NBD read every format alike."""
+        disk = self.make(mib=24, odd=0)
+        stream, flat = self.aside("s.vmdk"), self.aside("h-flat.vmdk")
+        raw, want = self.aside("out.raw"), read(disk)
+        self.export(disk, raw)
+        self.export("--format", "vmdk-stream", disk, stream)
+        self.export("--format", "vmdk-flat", disk, flat)
+        for path, kind in ((raw, "raw"), (stream, "vmdk"), (flat, "raw"),
+                           (self.aside("h.vmdk"), "vmdk")):
+            with self.subTest(path):
+                self.check_reader(want, "img_cat", "-i", kind, path)
+                self.check_reader(want, "nbdcopy", "--", "[", "qemu-nbd", "-r",
+                                  "-f", kind, path, "]", "-")
+                if kind == "vmdk":
+                    self.check_libvmdk(want, path)
+
+    def check_reader(self, want, *argv):
+        if all(shutil.which(a) for a in argv if a in (
+                "img_cat", "nbdcopy", "qemu-nbd")):
+            done = subprocess.run(argv, stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE)
+            self.assertTrue(done.stdout == want, (argv, done.stderr))
+
+    def check_libvmdk(self, want, path):
+        if not shutil.which("vmdkmount") or not os.path.exists("/dev/fuse"):
+            return
+        there = self.aside("libvmdk")
+        os.makedirs(there, exist_ok=True)
+        subprocess.run(["vmdkmount", path, there], check=True,
+                       stdout=subprocess.DEVNULL)
+        try:
+            self.assertTrue(read(there + "/vmdk1") == want, path)
+        finally:
+            subprocess.run(["fusermount3", "-u", there], check=True)
+
     @unittest.skipIf(NO_QEMU, NO_QEMU)
     def test_stream_of_nothing(self):
         disk = self.sparse("z-flat.vmdk", 200 * MIB)
