@@ -7,6 +7,8 @@
 #include "io/lost.h"
 
 #define HEAD_BYTES ((uint64_t)64 << 10)
+/* A table that names more such volumes is not worth the reading. */
+#define SEARCHED_MOST 16
 
 static int
 ask_all(struct vr_node *n)
@@ -38,9 +40,11 @@ has_children(const struct vr_tree *tree, size_t node)
 int
 vr_deep_search(struct vr_tree *tree)
 {
+	unsigned searched = 0;
 	int r = 0;
 
-	for (size_t i = 0; r == 0 && i < tree->nodes.count; i++) {
+	for (size_t i = 0;
+	     r == 0 && i < tree->nodes.count && searched < SEARCHED_MOST; i++) {
 		struct vr_node *n = &tree->nodes.items[i];
 		uint64_t lost;
 
@@ -49,8 +53,10 @@ vr_deep_search(struct vr_tree *tree)
 			continue;
 		r = vr_lost_bytes(n->source, 0, vr_min(HEAD_BYTES, n->length),
 				  &lost);
-		if (r == 0 && lost)
+		if (r == 0 && lost) {
+			searched++;
 			r = ask_all(n);
+		}
 	}
 	return r;
 }

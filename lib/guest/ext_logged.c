@@ -2,7 +2,6 @@
 #include "guest/ext_logged.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/bytes.h"
 #include "base/cancel.h"

@@ -10,7 +10,15 @@
  * last sector, and the first records of the MFT and its mirror, out of which a
  * boot sector can be put together when both are gone.
  */
-#define VR_NTFS_BOOT_BYTES 512u
+#define VR_NTFS_BOOT_BYTES   512u
+#define VR_NTFS_SIGNATURE    "NTFS    "
+#define VR_NTFS_CLUSTER_MOST (UINT32_C(2) << 20)
+
+static inline bool
+vr_ntfs_is_power(uint64_t n, uint64_t least, uint64_t most)
+{
+	return n >= least && n <= most && (n & (n - 1)) == 0;
+}
 
 struct vr_ntfs_boot {
 	uint32_t sector_bytes, cluster_bytes, record_bytes, index_bytes;
@@ -21,6 +29,9 @@ struct vr_ntfs_boot {
 
 /* Are these 512 bytes a boot sector whose fields can be? */
 bool vr_ntfs_boot(struct vr_window *w, uint64_t at, struct vr_ntfs_boot *ret);
+
+/* May these fields stand together? */
+bool vr_ntfs_boot_can_be(const struct vr_ntfs_boot *b);
 
 /* The sector that boot makes, without start-up code. */
 void vr_ntfs_boot_write(const struct vr_ntfs_boot *boot,

@@ -1,11 +1,9 @@
 /* SPDX-License-Identifier: LGPL-2.1-or-later */
 #include "guest/unknown.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/checked.h"
-#include "base/text.h"
 #include "guest/gpt_types.h"
 
 /* What every kind of volume has told of itself by then. */

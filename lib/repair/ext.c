@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "base/bytes.h"
-#include "base/checked.h"
 #include "base/crc32c.h"
 #include "base/error.h"
 #include "base/text.h"

@@ -130,10 +130,13 @@ type_of(const struct vr_node *n, const char **ret)
 static bool
 is_reserved(const struct job *j, const struct slot *next)
 {
-	const struct slot *last = &j->slots.items[j->slots.count - 1];
+	const struct slot *last;
 	uint64_t gap;
 
-	if (j->slots.count == 0 || next->first <= last->last)
+	if (j->slots.count == 0)
+		return false;
+	last = &j->slots.items[j->slots.count - 1];
+	if (next->first <= last->last)
 		return false;
 	gap = (next->first - last->last - 1) * VR_SECTOR;
 	return strcmp(last->type, VR_GPT_TYPE_ESP) == 0 &&

@@ -5,7 +5,6 @@
  */
 #include "guest/ntfs.h"
 
-#include <inttypes.h>
 #include <string.h>
 
 #include "base/checked.h"

@@ -7,7 +7,6 @@
 #include "repair/ntfs_lost.h"
 
 #include <inttypes.h>
-#include <string.h>
 
 #include "base/checked.h"
 #include "base/text.h"
@@ -107,7 +106,8 @@ count_lost(struct job *j, uint64_t off, uint64_t n, struct hit *to)
 	uint64_t lost;
 	int r;
 
-	if (!vr_inside(off, n, volume->size))
+	/* Runs that name more than there is lie, and would never end. */
+	if (!vr_inside(off, n, volume->size) || to->bytes > volume->size)
 		return 0;
 	r = vr_lost_bytes(volume, off, n, &lost);
 	if (r == 0) {
