@@ -5,6 +5,7 @@
  * asked only for files whose records are lost.
  */
 #include "fs/ntfs_mft.h"
+#include "fs/ntfs_usn.h"
 
 #include <string.h>
 
@@ -463,6 +464,21 @@ tell_index(struct namer *t, struct vr_ntfs_file_parts *p, uint64_t folder)
 	return r == 0 ? tell_blocks(t, p, folder) : r;
 }
 
+#define EXTEND 11u /* the folder of the system's later files */
+
+static bool
+is_change_journal(struct vr_ntfs_file_parts *p)
+{
+	struct file_name name;
+
+	for (size_t i = 0; i < p->parts.count; i++)
+		if (decode_part_name(p, &p->parts.items[i], &name) &&
+		    NUMBER_OF(name.parent) == EXTEND &&
+		    strcmp(name.text, "$UsnJrnl") == 0)
+			return true;
+	return false;
+}
+
 static bool
 any_lost(const struct vr_ntfs *n)
 {
@@ -474,6 +490,7 @@ ntfs_names(struct vr_fs *fs, vr_name_each each, void *data)
 {
 	struct vr_ntfs *n = (struct vr_ntfs *)fs;
 	struct namer t = {n, each, data};
+	uint64_t changes = 0; /* record of the journal of changes */
 	bool lost = any_lost(n);
 	int r = 0;
 
@@ -490,9 +507,12 @@ ntfs_names(struct vr_fs *fs, vr_name_each each, void *data)
 		if (r == 0 && lost &&
 		    p.held.items[0].r.flags & VR_NTFS_DIRECTORY)
 			r = tell_index(&t, &p, i);
+		if (lost && is_change_journal(&p))
+			changes = i;
 		vr_ntfs_parts_free(&p);
 	}
-	return r;
+	return r == 0 && changes ? vr_ntfs_usn_names(n, changes, each, data)
+				 : r;
 }
 
 /* --- data ----------------------------------------------------------------- */

@@ -274,12 +274,12 @@ class Verdicts(support.Scratch):
                              timeout=600)
         spans = [(a - start, b - start) for a, b in truth.ranges if b > start]
         account = Account(self.known, spans, self.lines(result, out), out)
-        if result.status in (support.DONE, support.LOSSES):
+        # Without a head nobody knows where anything is.
+        if account.lines or not all(meets([head], spans)
+                                    for head in self.known[1]):
             account.judge(measured)
         else:
             account.count["nothing"] += 1
-            if not all(meets([head], spans) for head in self.known[1]):
-                account.troubles.append("nothing: %r" % result)
         shutil.rmtree(out, ignore_errors=True)
         os.unlink(flat)
         return account

@@ -13,10 +13,12 @@ import json
 import os
 import random
 import shutil
+import struct
 import subprocess
 import unittest
 
 import guests_windows as guests
+import hurt
 import support
 from support import KIB, MIB
 
@@ -283,6 +285,87 @@ class TestWalk(support.Scratch):
                              lost).write_map(self.aside("map"))
         entries = walk(self.flat, 0, self.out, self.aside("map"))
         self.assertGreater(self.check(entries, lost), 500)
+
+
+def change(usn, number, use, parent, parent_use, name, reason, attributes=32):
+    """A USN_RECORD_V2, as Microsoft documents it."""
+    text = name.encode("utf-16le")
+    length = (60 + len(text) + 7) // 8 * 8
+    return struct.pack("<IHHQQQQIIIIHH", length, 2, 0, number | use << 48,
+                       parent | parent_use << 48, usn, 133000000000000000,
+                       reason, 0, 0, attributes, len(text), 60).ljust(
+                           60, b"\0") + text.ljust(length - 60, b"\0")
+
+
+class TestChanges(support.Scratch):
+    """Names of lost records from the journal of changes; no system here
+    writes one, so that this one is written by the specification."""
+
+    CREATED, DELETED, OLD_NAME, NEW_NAME = 0x100, 0x200, 0x1000, 0x2000
+    NAMES = "a.txt", "renamed.txt", "kept.txt"
+
+    def build(self):
+        guests.need("mkntfs", "ntfs-3g")
+        guests.need_fuse()
+        self.image = guests.ntfs(self.at("volume"), 64 * MIB)
+        with guests.ntfs_mounted(self.image, "rw") as top:
+            for name in self.NAMES:
+                guests.write(os.path.join(top, "docs", name),
+                             guests.content(len(name), 5000))
+        with guests.ntfs_mounted(self.image) as top:
+            self.numbers = guests.numbers(top)
+        self.truth = guests.NtfsTruth(self.image)
+        folder = self.numbers["docs"]
+        a, b = (self.numbers["docs/" + n] for n in self.NAMES[:2])
+        events = [(a, "a.txt", self.CREATED), (b, "older.txt", self.CREATED),
+                  (b, "older.txt", self.OLD_NAME),
+                  (b, "renamed.txt", self.NEW_NAME),
+                  (60, "gone.txt", self.CREATED | self.DELETED)]
+        journal = bytearray(MIB)        # whose beginning was cut off
+        at = len(journal)
+        for number, name, reason in events:
+            one = change(at, number, 1, folder, 1, name, reason)
+            journal += one
+            at += len(one)
+        self.put_journal(journal)
+
+    def put_journal(self, journal):
+        """ntfs-3g lets nobody write into $Extend: it comes there by hand."""
+        with guests.ntfs_mounted(
+                self.image, "rw,streams_interface=windows") as top:
+            guests.write(os.path.join(top, "docs", "$UsnJrnl"), b"")
+            with open(os.path.join(top, "docs", "$UsnJrnl:$J"), "wb") as out:
+                out.seek(MIB)
+                out.write(journal[MIB:])
+        with guests.ntfs_mounted(self.image) as top:
+            number = guests.numbers(top)["docs/$UsnJrnl"]
+        start = guests.NtfsTruth(self.image).place(number)[0][0]
+        with open(self.image, "r+b") as disk:
+            disk.seek(start)
+            raw = disk.read(1024)
+            disk.seek(start)
+            disk.write(raw.replace(
+                struct.pack("<Q", self.numbers["docs"] | 1 << 48),
+                struct.pack("<Q", 11 | 11 << 48)))
+
+    def test_names(self):
+        self.build()
+        lost = [r for name in ("", "/a.txt", "/renamed.txt")
+                for r in self.truth.place(self.numbers["docs" + name])]
+        found = {e["path"]: e for e in hurt.walk(
+            "ntfs", self.image, sorted((s, e - s) for s, e in lost))}
+        self.assertEqual(found["docs/kept.txt"]["fate"], "intact")
+        for name in "docs", "docs/a.txt", "docs/renamed.txt":
+            self.assertEqual(found[name]["fate"], "lost", found.keys())
+        self.assertFalse([p for p in found if "older" in p or "gone" in p])
+
+    def test_healthy(self):
+        """It has nothing to add."""
+        self.build()
+        self.assertEqual({e["path"] for e in hurt.walk("ntfs", self.image)
+                          if e["named"] and not e["path"].startswith("$")}
+                         - {""},
+                         {"docs"} | {"docs/" + n for n in self.NAMES})
 
 
 if __name__ == "__main__":
