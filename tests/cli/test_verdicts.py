@@ -31,7 +31,7 @@ import hurt
 import support
 from support import MIB, attack
 
-RUNS = int(os.environ.get("VR_VERDICT_RUNS", "3"))
+RUNS = int(os.environ.get("VR_VERDICT_RUNS", "2"))
 FIRST = int(os.environ.get("VR_VERDICT_FIRST", "1"))
 VERDICTS = "intact", "partial", "lost", "unverified"
 
