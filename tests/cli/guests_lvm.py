@@ -233,10 +233,13 @@ class Group:
             outs = [stack.enter_context(open(pv.path, "r+b"))
                     for pv in self.pvs]
             for pv, off, n in self.pieces(volume):
-                data = inp.read(n)
-                if data.count(0) != len(data):
-                    outs[pv].seek(self.pvs[pv].start + off)
-                    outs[pv].write(data)
+                outs[pv].seek(self.pvs[pv].start + off)
+                for at in range(0, n, MIB):
+                    data = inp.read(min(MIB, n - at))
+                    if data.count(0) == len(data):
+                        outs[pv].seek(len(data), os.SEEK_CUR)
+                    else:
+                        outs[pv].write(data)
 
     def intact(self, volume, truths):
         """[(start, end)] of the volume's bytes outside all damage; truths:
