@@ -602,6 +602,40 @@ start=1028160, size=1012095, type=7
             self.assertIsNone(doc["volumes"][0]["table"])
 
 
+class Samples(Tables):
+    """Debian's disks to practise on, as far as they are installed, beside what
+    The Sleuth Kit makes of them."""
+
+    FOLDER = "/usr/share/forensics-samples"
+
+    def test_partitions_and_types(self):
+        names = sorted(os.listdir(self.FOLDER)) if os.path.isdir(
+            self.FOLDER) else []
+        names = [n for n in names if re.fullmatch(r"fs\.\w+\.xz", n)]
+        if not names:
+            self.skipTest("no forensics-samples here")
+        for name in names:
+            with self.subTest(name=name):
+                self.setUp()
+                flat = self.disk(0, name[:-3] + "-flat.vmdk")
+                with open(flat, "wb") as out:
+                    subprocess.run(["xz", "-dc", os.path.join(
+                        self.FOLDER, name)], stdout=out, check=True)
+                self.check(flat)
+
+    def check(self, flat):
+        doc = support.run("volumes", "--json", flat).json()
+        found = [v for v in doc["volumes"] if v["slot"] == "partition"]
+        self.assertEqual([(v["start"] // SECTOR, v["length"] // SECTOR)
+                          for v in found], mmls(flat))
+        self.assertEqual(doc["repairs"], [])
+        for v in found:
+            told = tool("fsstat", "-t", "-o", str(v["start"] // SECTOR), flat,
+                        check=False).strip()
+            if re.fullmatch(r"\w+", told):
+                self.assertEqual(v["content"]["type"], told)
+
+
 class SecondOpinion(Tables):
     """libblkid is asked about every volume, and believed in nothing."""
 
