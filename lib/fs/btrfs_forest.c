@@ -232,12 +232,18 @@ root_at(const uint8_t *item)
 	};
 }
 
-/* No references: it was deleted, and is being taken apart. */
 static bool
 is_root(const struct vr_btrfs_item *item)
 {
 	return item->bytes && item->key.type == VR_BTRFS_ROOT_ITEM &&
-	       item->n >= ROOT_BYTES && vr_load_le32(item->bytes + 216) > 0;
+	       item->n >= ROOT_BYTES;
+}
+
+/* Without references: it was deleted, and is being taken apart. */
+static bool
+is_deleted(const struct vr_btrfs_item *item)
+{
+	return vr_load_le32(item->bytes + 216) == 0;
 }
 
 /* Walked already, or told by what is beyond doubt. */
@@ -258,7 +264,8 @@ take_root(void *data, const struct vr_btrfs_item *item)
 		.doubted = item->doubted,
 	};
 
-	if (!is_root(item) || item->doubted != o->doubted_only)
+	if (!is_root(item) || is_deleted(item) ||
+	    item->doubted != o->doubted_only)
 		return 0;
 	if (item->key.id == SUM_TREE && !item->doubted)
 		o->sums = root_at(item->bytes);
