@@ -273,13 +273,16 @@ take_profile(const char *option, struct vr_profile_case *c,
 	return 0;
 }
 
+/* A person's map is laid on later: where there is one, nothing is calm. */
 static int
-open_data(struct vr_hostfile *f, struct vr_source *slice)
+open_data(struct vr_hostfile *f, struct vr_source *slice,
+	  const struct vr_options *options)
 {
 	struct vr_map_cursor cursor = {0};
 	struct vr_map_item item;
 	int r = vr_annotate_open(slice, f->map, &f->data);
-	bool calm = f->diagnosis.condition == VR_CONDITION_UNTOUCHED &&
+	bool calm = !options->map &&
+		    f->diagnosis.condition == VR_CONDITION_UNTOUCHED &&
 		    !vr_map_walk(f->map, &cursor, &item);
 
 	if (r == 0)
@@ -319,7 +322,7 @@ diagnose(struct vr_hostfile *f, const struct vr_options *options)
 	if (r == 0 && f->capacity.tail_unreadable)
 		r = vr_map_add_range(f->map, VR_LAYER_MEASURED, VR_UNREADABLE,
 				     f->capacity.unreadable_off, VR_SECTOR);
-	return r == 0 ? open_data(f, slice) : r;
+	return r == 0 ? open_data(f, slice, options) : r;
 }
 
 static int
