@@ -197,6 +197,9 @@ doubt_without_gaps(struct vr_trial *t, const struct vr_hypothesis *h,
 	if (h->chunk != h->period || !m->decided || m->hit_end == 0 ||
 	    t->c->by_hand)
 		return;
+	/* A key behind a file that holds no order at all: it was lost whole. */
+	if (t->runs > 0 && m->end >= t->c->length)
+		return;
 	if (came_to_its_end(t))
 		sure = vr_max(sure, h->bounds[0].end);
 	if (sure >= m->end || is_orderly_from(t, m->clear_end))

@@ -343,7 +343,10 @@ may_be_noise(struct pass *p, uint64_t off, uint64_t n)
 	return vr_block_looks(bytes, (size_t)n) == VR_LOOKS_RANDOM;
 }
 
-/* Noise at first is the part that an interrupted run reached; more is doubt. */
+/*
+ * Noise at first is the part that an interrupted run reached, or the guest's: what
+ * was measured stands. Order behind it was never encrypted.
+ */
 static int
 lay_mixed(struct pass *p, uint64_t start, uint64_t end)
 {
@@ -351,23 +354,18 @@ lay_mixed(struct pass *p, uint64_t start, uint64_t end)
 	int r = vr_edge_find(p->source, start, end, &edge);
 
 	if (r < 0)
-		return r == VR_E_IO ? lay(p, VR_SUSPECT, start, end) : r;
-	if (edge.noise_end > start)
-		r = lay(p, VR_ENCRYPTED, start, edge.noise_end);
-	else
-		edge.noise_end = start;
-	if (r == 0)
-		r = lay(p, VR_SUSPECT, edge.noise_end, edge.order_from);
+		return r == VR_E_IO ? 0 : r;
 	for (uint64_t off = edge.order_from; r == 0 && off < end;) {
 		uint64_t n = vr_min(PIECE - off % PIECE, end - off);
 
-		r = lay(p, may_be_noise(p, off, n) ? VR_SUSPECT : VR_INTACT,
-			off, off + n);
+		if (!may_be_noise(p, off, n))
+			r = lay(p, VR_INTACT, off, off + n);
 		off += n;
 	}
 	return r;
 }
 
+/* Order proves that a byte was left alone; noise proves nothing by itself. */
 static int
 lay_stripe(struct pass *p, uint64_t index, unsigned flags)
 {
@@ -386,10 +384,9 @@ lay_stripe(struct pass *p, uint64_t index, unsigned flags)
 	flags &= SAW_ORDER | SAW_NOISE;
 	if (flags == SAW_ORDER)
 		return lay(p, VR_INTACT, start, end);
-	if (!p->h || flags == 0)
+	if (!p->h || flags != (SAW_ORDER | SAW_NOISE))
 		return 0;
-	return flags == SAW_NOISE ? lay(p, VR_ENCRYPTED, start, end)
-				  : lay_mixed(p, start, end);
+	return lay_mixed(p, start, end);
 }
 
 static int

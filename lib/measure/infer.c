@@ -231,13 +231,15 @@ look_at_place(struct search *s, uint64_t start, uint64_t end, bool *ret_noise,
 }
 
 /*
- * All of the next multiples are noise, and most of the very next ones stand out:
- * behind those a run may have broken off.
+ * All of the next multiples are noise, and most of them stand out. Of a part of a
+ * distance that was shown to hold, one that stands out between is enough: stripes
+ * that the guest's noise surrounds must not be taken for none.
  */
 static int
-holds(struct search *s, const struct piece *p, uint64_t period, bool *ret)
+holds(struct search *s, const struct piece *p, uint64_t period, unsigned part,
+      bool *ret)
 {
-	unsigned sharp = 0, noisy = 0;
+	unsigned sharp = 0, noisy = 0, between = 0;
 	bool noise = true;
 	int r = 0;
 
@@ -252,8 +254,10 @@ holds(struct search *s, const struct piece *p, uint64_t period, bool *ret)
 				  &stands_out);
 		noisy += noise;
 		sharp += stands_out;
+		between += stands_out && k % part;
 	}
-	*ret = sharp >= SHARP_LEAST && 2 * sharp > noisy;
+	*ret = part > 1 ? between > 0 && noise
+			: sharp >= SHARP_LEAST && 2 * sharp > noisy;
 	return r;
 }
 
@@ -264,11 +268,11 @@ smallest_part(struct search *s, const struct piece *p, uint64_t *period)
 	uint64_t whole = *period;
 	int r = 0;
 
-	for (uint64_t n = PARTS_MOST; r == 0 && n > 1; n--) {
+	for (unsigned n = PARTS_MOST; r == 0 && n > 1; n--) {
 		bool found = false;
 
 		if (whole % n == 0 && whole / n > length_of(p))
-			r = holds(s, p, whole / n, &found);
+			r = holds(s, p, whole / n, n, &found);
 		if (found) {
 			*period = whole / n;
 			break;
@@ -375,7 +379,7 @@ try_pairs(struct search *s)
 		bool found = false;
 
 		if (are_alike(&s->pieces[i], last))
-			r = holds(s, &p, period, &found);
+			r = holds(s, &p, period, 1, &found);
 		if (r < 0 || !found)
 			continue;
 		r = smallest_part(s, &p, &period);

@@ -545,6 +545,9 @@ def ask(mount, v, name):
     if v.args:
         out["with .args"] = one("a")
         out["with a wrong one"] = one("c")
+    if v.length < 160 * MIB:
+        out["with every byte read"] = one("a" if v.args else "b",
+                                          "--verify", "full")
     line = re.search(r"--profile (\S+)\.", out["without"].disk["next_step"])
     if line and out["without"].prediction:
         out[BY_HAND] = one("b", "--profile", line.group(1))
