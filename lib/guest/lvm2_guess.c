@@ -16,8 +16,8 @@
 #define USUAL_EXTENT (4 * VR_MIB)
 #define FOUND_MOST   64
 #define TRIES_MOST   16384
-/* About what it costs to look at a place. */
-#define PROBE_BYTES VR_MIB
+/* What it costs to look at a place where noise lets all copies be searched. */
+#define PROBE_BYTES (10 * VR_MIB)
 /* Where the head is lost, copies are searched through all of the place. */
 #define LOST_MOST 16
 

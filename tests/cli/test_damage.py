@@ -784,6 +784,16 @@ class Budget(Disks):
         self.assertEqual(result.status, support.DONE, result)
         self.assertLess(n, 512 * MIB)
 
+    def test_recover_of_a_guest_that_is_noise(self):
+        """Volumes are looked for in it, but not forever."""
+        c = thick(40 * GIB, 1, "random")
+        with fake.Mount(files_of("d-flat.vmdk", c)) as mount:
+            result = support.run("recover", "-q", "-o", self.at("out"),
+                                 mount.path("d-flat.vmdk"), timeout=60)
+            n = mount.stats()["d-flat.vmdk"]["bytes"]
+        self.assertEqual(result.status, support.DONE, result)
+        self.assertLess(n, 4 * GIB)
+
 
 # -- storage that fails -----------------------------------------------------
 
