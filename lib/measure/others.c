@@ -33,6 +33,9 @@ cover(struct vr_trial *t, const struct vr_hypothesis *h, uint64_t end)
 {
 	struct vr_measure_how *how = &t->covered;
 
+	/* The file's end cuts a stripe; the run did not break off in it. */
+	if (end >= t->source->size)
+		end = vr_div_up(end, h->period) * h->period;
 	if (how->covered_count < VR_COVERED_MOST && end > 0)
 		how->covered[how->covered_count++] =
 			(struct vr_covered){h->chunk, h->period, end};

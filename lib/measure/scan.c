@@ -171,7 +171,7 @@ ask(struct vr_source *source, const struct vr_scan_how *how, uint64_t period,
 	} else if (scan->possible_count == VR_POSSIBLE_MOST ||
 		   (is_hidden(source, &p) && ++*hidden > HIDDEN_MOST)) {
 		scan->exhaustive = false;
-		scan->hidden = true;
+		scan->hidden = is_hidden(source, &p);
 	} else {
 		scan->possible[scan->possible_count++] = p;
 	}
