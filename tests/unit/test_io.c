@@ -540,11 +540,11 @@ window_behind_the_end_is_empty(void **state)
 static void
 cache_remembers_extents(void **state)
 {
+	struct double_spot spots[40];
+	struct double_log log = {0};
 	vr_cleanup(vr_source_free_p) struct vr_source *plain = NULL;
 	vr_cleanup(vr_source_free_p) struct vr_source *lower = NULL;
 	vr_cleanup(vr_source_free_p) struct vr_source *s = NULL;
-	struct double_spot spots[40];
-	struct double_log log = {0};
 	unsigned asked;
 
 	(void)state;
