@@ -301,11 +301,17 @@ copy_link(struct copier *c, size_t index, int folder, const char *name)
 		return r;
 	if (symlinkat(target, folder, name) == 0)
 		return 0;
+	if (errno != EEXIST)
+		return vr_fail_errno("the link '%s'", name);
 	now = calloc(1, strlen(target) + 2);
-	n = now ? readlinkat(folder, name, now, strlen(target) + 1) : -1;
-	if (errno == EEXIST || (n >= 0 && strcmp(now, target) == 0))
+	if (!now)
+		return vr_fail_memory();
+	n = readlinkat(folder, name, now, strlen(target) + 1);
+	if (n >= 0 && strcmp(now, target) == 0)
 		return 0;
-	return vr_fail_errno("'%s'", name);
+	return vr_fail(VR_E_EXISTS,
+		       "something else is there already, and was left: copy "
+		       "into another folder, or move it away");
 }
 
 static int

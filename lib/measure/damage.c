@@ -319,12 +319,15 @@ is_doubtful(const struct vr_trial *t, const struct vr_measure *m)
 	       m->contradictions * 2 > m->encrypted;
 }
 
-/* A first stripe that ends as the other reading says, and not as the first does. */
+/*
+ * First stripes that end as the other reading says, and not as the first does: all
+ * of them, for one that stands out amid noise may do so by chance.
+ */
 static bool
 tells_the_unit(const struct vr_trial *t, const struct vr_measure *m)
 {
 	return t->d->measure.hit_end == 0 && m->hit_end > 0 &&
-	       m->encrypted > 0 && m->contradictions == 0;
+	       m->encrypted >= m->hit_end && m->contradictions == 0;
 }
 
 /* A less likely reading of the side file, if it shows a pattern. */
