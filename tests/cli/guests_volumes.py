@@ -105,12 +105,12 @@ def digests(folder):
 
 
 def _with_chains(shas, own):
-    """own: {path of a file or folder: its places or None}.  A file needs its
-    folders, too."""
+    """own: {path of a file or folder: its places}, None or nothing where no
+    tool tells them.  A file needs its folders, too."""
     files = {}
     for path, digest in shas.items():
-        places, at = list(own[path] or ()), path
-        known = own[path] is not None
+        places, at = list(own.get(path) or ()), path
+        known = own.get(path) is not None
         while at:
             at = os.path.dirname(at)
             places += own[at] or ()
