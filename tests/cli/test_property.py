@@ -59,6 +59,14 @@ Victim = collections.namedtuple(
 
 # -- real contents ----------------------------------------------------------
 
+# Debian has these everywhere, or the tests need them anyway.
+PROGRAMS = ("apt", "bash", "coreutils", "dpkg", "e2fsprogs", "libapt-pkg6.0",
+            "libc6", "libssl3", "libstdc++6", "perl-base", "python3.11-minimal",
+            "tar", "util-linux")
+TEXTS = ("libc6-dev", "libpython3.11-minimal", "libpython3.11-stdlib",
+         "perl-base")
+
+
 class Bank:
     """Files of real content to make guests of, built once."""
 
@@ -67,9 +75,10 @@ class Bank:
     def __init__(self, folder):
         self.folder = folder
         self.kinds = {}
-        self._add("elf", self._gather(("/usr/bin", "/usr/lib"), self._is_elf))
-        self._add("text", self._gather(("/usr/include", "/usr/share/perl",
-                                        "/usr/lib/python3"), self._is_text))
+        self._add("elf", self._gather(PROGRAMS, ("/usr/bin", "/usr/lib"),
+                                      self._is_elf))
+        self._add("text", self._gather(TEXTS, ("/usr/include", "/usr/lib"),
+                                       self._is_text))
         clear = self.kinds["elf"], self.kinds["text"]
         for name, tool in (("gzip", ("gzip", "-6")), ("zstd", ("zstd", "-3")),
                            ("xz", ("xz", "-1"))):
@@ -88,21 +97,32 @@ class Bank:
             out.write(data[:self.SIZE])
         self.kinds[name] = path
 
-    def _gather(self, roots, wanted):
+    def _gather(self, packages, roots, wanted):
         out, size = [], 0
+        for path in self._paths(packages, roots):
+            if size < self.SIZE and os.path.isfile(path) \
+                    and not os.path.islink(path):
+                with open(path, "rb") as inp:
+                    data = inp.read(MIB)
+                if wanted(data):
+                    out.append(data)
+                    size += len(data)
+        return b"".join(out)
+
+    @staticmethod
+    def _paths(packages, roots):
+        """The files of the packages, so that a seed means the same disk
+        wherever these are; of all that is there where nobody knows them."""
+        if shutil.which("dpkg"):
+            done = subprocess.run(("dpkg", "-L") + packages, text=True,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.DEVNULL)
+            yield from sorted(set(done.stdout.splitlines()))
+            return
         for root in roots:
             for top, dirs, names in os.walk(root):
                 dirs.sort()
-                for name in sorted(names):
-                    path = os.path.join(top, name)
-                    if size < self.SIZE and os.path.isfile(path) \
-                            and not os.path.islink(path):
-                        with open(path, "rb") as inp:
-                            data = inp.read(MIB)
-                        if wanted(data):
-                            out.append(data)
-                            size += len(data)
-        return b"".join(out)
+                yield from (os.path.join(top, name) for name in sorted(names))
 
     @staticmethod
     def _is_elf(data):
