@@ -32,7 +32,8 @@ def read(path):
 
 class Export(support.Scratch):
     def make(self, name="web01-flat.vmdk", mib=40, odd=512):
-        """A disk of text, holes, zeros that are stored, and noise."""
+        """A disk of text, holes, zeros that are stored, and noise, which comes
+        and goes as no attack's does."""
         dice = random.Random(name)
         size = mib * MIB + odd
         pieces = []
@@ -40,7 +41,8 @@ class Export(support.Scratch):
             pieces.append((at * MIB, b"%08d an ordinary line of text\n" % at
                            * 20000))
             pieces.append((at * MIB + 3 * MIB - 4096 * 3, bytes(4096)))
-            pieces.append(((at + 1) * MIB + 12345, dice.randbytes(300000)))
+            pieces.append(((at + 1) * MIB + dice.randrange(600000),
+                           dice.randbytes(dice.randrange(100000, 400000))))
         pieces.append((size - 700, b"the last bytes" * 50))
         return self.sparse(name, size, [p for p in pieces
                                         if p[0] + len(p[1]) <= size])
