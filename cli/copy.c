@@ -144,13 +144,13 @@ copy_volume(void *data, struct files *f, const struct vr_walk *walk,
 	struct stat st;
 
 	if (!c->sums) {
-		/* Not before the evidence was looked at. */
+		/* Nothing is made before it is known to be no evidence's. */
+		if (vr_vm_apart(f->vm, f->options->out) < 0)
+			return VR_E_USAGE;
 		if (mkdir(f->options->out, 0777) < 0 && errno != EEXIST &&
 		    stat(f->options->out, &st) < 0)
 			render_error("'%s': %s", f->options->out,
 				     strerror(errno));
-		if (vr_vm_apart(f->vm, f->options->out) < 0)
-			return VR_E_USAGE;
 		c->sums = open_beside(f->options, "SHA256SUMS");
 		c->lines = open_beside(f->options, "files.jsonl");
 	}

@@ -421,8 +421,8 @@ VR_API int vr_disk_descriptor(const struct vr_disk *disk, const char *raw,
 			      char **ret);
 
 /*
- * 0 where path, which is there, is apart from the evidence; VR_E_USAGE and a
- * sentence where it lies in an evidence's folder, or holds one.
+ * 0 where path, which may still have to be made, is apart from the evidence;
+ * VR_E_USAGE and a sentence where it lies in an evidence's folder, or holds one.
  */
 VR_API int vr_vm_apart(const struct vr_vm *vm, const char *path);
 

@@ -145,7 +145,7 @@ check(const struct evidence *e, const char *out, bool may_be_made)
 		return vr_fail(VR_E_USAGE,
 			       "'%s' lies in the evidence's folder, or is one "
 			       "that holds it; nothing may be written there: "
-			       "name another place with -o",
+			       "name another place",
 			       shown);
 	return 0;
 }
@@ -266,19 +266,11 @@ int
 vr_vm_apart(const struct vr_vm *vm, const char *path)
 {
 	const struct vr_recover_options none = {.size = sizeof(none)};
-	vr_cleanup(vr_free_p) char *shown = vr_printable(path);
-	vr_cleanup(vr_free_p) char *real = realpath(path, NULL);
 	struct evidence e = {0};
-	int r;
+	int r = gather(&e, vm, &none);
 
-	if (!real)
-		return vr_fail_errno("'%s'", shown ? shown : "?");
-	r = gather(&e, vm, &none);
-	if (r == 0 && (is_evidence(&e, real) || holds_evidence(&e, real)))
-		r = vr_fail(VR_E_USAGE,
-			    "'%s' lies in the evidence's folder, or is one "
-			    "that holds it: name another place",
-			    shown ? shown : "?");
+	if (r == 0)
+		r = check(&e, path, true);
 	evidence_free(&e);
 	return r;
 }

@@ -238,6 +238,13 @@ class Files(support.Scratch):
         self.vmdk("copy", "-o", os.path.join(os.path.dirname(self.flat), "x"),
                   self.flat, status=USAGE)
 
+    def test_nothing_is_made_beside_the_evidence(self):
+        folder = os.path.dirname(self.flat)
+        before = sorted(os.listdir(folder))
+        self.vmdk("copy", "-o", os.path.join(folder, "out"), self.flat,
+                  status=USAGE)
+        self.assertEqual(sorted(os.listdir(folder)), before)
+
     def test_dfxml(self):
         """As the list in JSON tells it; bytes stand where it says on the disk."""
         ns = {"d": "http://www.forensicswiki.org/wiki/"
